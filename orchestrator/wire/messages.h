@@ -1,0 +1,135 @@
+/*
+ * messages - what the streams carry (waybill-wire.7).  All integers little-endian or LEB128 varints (buf.h).
+ *
+ * A role is fixed by the agent's argv: read, verify, apply, erase, facts.  The first message to every role is
+ * MSG_START on WIRE_CONTROL; the last from it is MSG_DONE on WIRE_CONTROL (its presence is our own end record: an
+ * exit status without it is a failure).
+ */
+#ifndef MESSAGES_H
+#define MESSAGES_H
+
+#include "entry.h"
+#include "attrs.h"
+
+enum msg_type {
+	/* control, both ways */
+	MSG_START = 1,		/* -> agent: struct msg_start */
+	MSG_READY = 2,		/* <- agent: struct msg_ready: root opened, identity known */
+	MSG_DONE = 3,		/* <- agent: struct msg_done: end record with the balance */
+	/* read, verify: agent -> orchestrator on WIRE_DATA, in this order of appearance */
+	MSG_OBJ_BEGIN = 10,	/* varint ordinal, u8 kind (enum msg_kind), slice: varint large id, varint raw offset */
+	MSG_OBJ_DATA = 11,	/* varint ordinal, then stored bytes */
+	MSG_OBJ_END = 12,	/* varint ordinal, varint raw bytes, varint stored bytes */
+	MSG_ENTRY = 13,		/* struct msg_entry: walk order */
+	MSG_SAME = 14,		/* varint count: so many next entries of the known state are unchanged */
+	MSG_GONE = 15,		/* varint count: so many next entries of the known state no longer exist */
+	MSG_LARGE_BEGIN = 16,	/* varint large id, varint size now, path: a content in slices starts (also told to apply) */
+	MSG_LARGE_ABORT = 17,	/* varint large id: it changed while it was read; its slices are void */
+	MSG_ATTR = 18,		/* blob text: always sent before the first entry that carries its digest in this session */
+	MSG_KNOWN = 20,		/* orchestrator -> read/verify on WIRE_KNOWN: entries (with scan) in walk order, packed */
+	/* orchestrator -> apply on WIRE_DATA: MSG_OBJ_*, MSG_LARGE_BEGIN, MSG_LARGE_ABORT, MSG_ATTR as above, and */
+	MSG_LARGE_END = 30,	/* varint large id, entry: truncate to size, check layout, finalise, put in place */
+	MSG_FLUSH = 31,		/* varint token: make all before durable, then MSG_ACK */
+	MSG_FINAL = 32,		/* entry with attributes: links, directories, changed attributes; walk order */
+	MSG_REMOVE = 33,	/* path, u8 type: remove it if it is still of that type; reverse walk order */
+	MSG_ACK = 40,		/* apply -> orchestrator on WIRE_ACK: varint token */
+	MSG_PROBLEM = 41,	/* any role -> orchestrator: u8 err class, path, text: one entry failed, the role goes on */
+	MSG_INVENTORY = 50,	/* orchestrator -> erase on WIRE_DATA: varint index, entry (with scan) */
+	MSG_ERASED = 51,	/* erase -> orchestrator on WIRE_ACK: struct msg_erased */
+	MSG_FACT = 60		/* facts -> orchestrator on WIRE_DATA: key bytes, value bytes */
+};
+
+enum msg_kind { MSG_KIND_PACK = 1, MSG_KIND_SLICE = 2 };
+
+enum msg_content {		/* where the content of a msg_entry is */
+	MSG_CONTENT_NONE = 0,	/* no content, or a further name of an inode */
+	MSG_CONTENT_PACK = 1,	/* in the pack with that ordinal */
+	MSG_CONTENT_LARGE = 2,	/* segments of slices */
+	MSG_CONTENT_KEPT = 3	/* as in the known state: only attributes changed */
+};
+
+struct msg_segment {		/* a run of a large content, ascending, complete */
+	uint64_t ordinal;	/* slice; 0 = hole */
+	uint64_t offset;	/* raw offset inside the slice */
+	uint64_t length;
+};
+
+struct msg_entry {
+	struct entry entry;
+	enum msg_content content;
+	uint64_t ordinal;	/* pack */
+	uint64_t large_id;
+	struct msg_segment *segments;	/* owned */
+	size_t segment_count;
+};
+void msg_entry_dispose(struct msg_entry *m);
+/* prev as in entry_encode; segments at most 1<<20. */
+void msg_entry_encode(struct buf *b, const struct msg_entry *m, const char *prev);
+int msg_entry_decode(const void *p, size_t n, struct msg_entry *m, const char *prev, struct err *e) MUST_CHECK;
+
+enum msg_flag {
+	MSG_F_ONE_FS = 1,	/* do not cross mount points */
+	MSG_F_STRICT = 2,	/* known state never saves a read */
+	MSG_F_MEDIUM = 4,	/* read past the page cache (verify) */
+	MSG_F_HASH_ONLY = 8,	/* entries with digests, no objects (verify) */
+	MSG_F_NO_HASH = 16,	/* attributes only */
+	MSG_F_FROZEN = 32,	/* after freeze: a file that changes is failed, not unsettled */
+	MSG_F_SM3 = 64,		/* SM3 beside SHA-256 */
+	MSG_F_FLAGS = 128,	/* apply: set inode flags */
+	MSG_F_NO_RAW = 256	/* erase: no raw read-back wanted */
+};
+
+struct msg_start {		/* strings owned by whoever filled it; decode allocates */
+	uint64_t epoch;		/* fencing number of the runner */
+	uint64_t flags;		/* enum msg_flag */
+	int32_t level;		/* zstd level; INT32_MIN = adaptive */
+	char *identity;		/* expected "fsid:inode" of the root from the last version, or "" */
+	char **include, **exclude;	/* patterns (waybill-plan.5), NULL-terminated */
+	char **list_only;
+	char *scope;		/* erase: the signed authorization text; else "" */
+};
+void msg_start_dispose(struct msg_start *m);
+void msg_start_encode(struct buf *b, const struct msg_start *m);
+int msg_start_decode(const void *p, size_t n, struct msg_start *m, struct err *e) MUST_CHECK;
+
+struct msg_ready {
+	char *identity;		/* "fsid:inode" of the root */
+	char *fstype;		/* "ext4", "xfs", "btrfs", "tmpfs", or hex of f_type */
+	uint32_t euid;
+	int64_t now_s;		/* the host's own clock */
+	uint64_t free_bytes, free_inodes;	/* of the file system beneath the root, for this user */
+};
+void msg_ready_dispose(struct msg_ready *m);
+void msg_ready_encode(struct buf *b, const struct msg_ready *m);
+int msg_ready_decode(const void *p, size_t n, struct msg_ready *m, struct err *e) MUST_CHECK;
+
+struct msg_done {		/* the balance: scanned == copied + unchanged + skipped + unsettled + failed */
+	uint64_t scanned, copied, unchanged, skipped, unsettled, failed;
+	uint64_t bytes;		/* bytes of content read */
+};
+void msg_done_encode(struct buf *b, const struct msg_done *m);
+int msg_done_decode(const void *p, size_t n, struct msg_done *m, struct err *e) MUST_CHECK;
+
+enum msg_erase_state {		/* values stand in journals */
+	MSG_ERASE_DONE = 1,	/* overwritten, synced, same extents, read back as far as rights allow, unlinked */
+	MSG_ERASE_ABSENT = 2,	/* was not there */
+	MSG_ERASE_CHANGED = 3,	/* no longer as inventoried: untouched */
+	MSG_ERASE_REFUSED = 4,	/* outside the scope, or linked from elsewhere: untouched */
+	MSG_ERASE_FAILED = 5	/* an error; may be partly overwritten */
+};
+enum msg_erase_how {		/* what was measured, as bits */
+	MSG_EH_OVERWRITTEN = 1, MSG_EH_SAME_EXTENTS = 2, MSG_EH_READ_RAW = 4, MSG_EH_READ_FILE = 8, MSG_EH_UNLINKED = 16,
+	MSG_EH_INLINE = 32, MSG_EH_SHARED = 64, MSG_EH_ENCODED = 128, MSG_EH_MOVED = 256, MSG_EH_NO_MAP = 512
+};
+struct msg_erased {
+	uint64_t index;
+	enum msg_erase_state state;
+	uint32_t how;		/* enum msg_erase_how */
+	uint64_t bytes;		/* allocated bytes overwritten */
+	char *text;		/* reason, or "" ; owned */
+};
+void msg_erased_dispose(struct msg_erased *m);
+void msg_erased_encode(struct buf *b, const struct msg_erased *m);
+int msg_erased_decode(const void *p, size_t n, struct msg_erased *m, struct err *e) MUST_CHECK;
+
+#endif

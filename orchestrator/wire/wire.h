@@ -1,0 +1,72 @@
+/*
+ * wire - frames and streams between the orchestrator and an agent (waybill-wire.7).
+ *
+ * One connection carries several streams.  A receiver thread takes frames off the input as long as it lives and
+ * queues them by stream; every stream has a window of bytes (credits), so a slow consumer of one stream stops only
+ * that stream and memory stays bounded.  Sending blocks while the peer's window is full.  Every frame has a checksum.
+ *
+ *   wire_open (handshake done) -> wire_send* / wire_recv* from any threads -> wire_close
+ *
+ * Liveness: the agent's side sends ALIVE every 5 s from a thread of its own; the orchestrator's side fails with
+ * ERR_TEMPORARY when no frame at all came for 30 s.  Back-pressure is not a stall, for ALIVE has no window.
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include "buf.h"
+
+#define WIRE_VERSION 1
+#define WIRE_MAGIC "WAYBILL-AGENT/1 "	/* the agent's first line: magic, build id, newline; noise before it is skipped */
+#define WIRE_NOISE_MAX 65536		/* bytes of log-in noise accepted before the magic line */
+#define WIRE_PAYLOAD_MAX (1u << 20)	/* bytes of payload in one frame */
+#define WIRE_WINDOW (4u << 20)		/* bytes in flight on one stream and direction */
+#define WIRE_STREAMS 8
+
+enum wire_stream { WIRE_CONTROL = 0, WIRE_DATA = 1, WIRE_KNOWN = 2, WIRE_ACK = 3 };
+
+struct wire;
+struct wire_frame {
+	uint8_t type;		/* message type of the stream (messages.h) */
+	uint8_t *data;		/* owned by the frame */
+	size_t len;
+};
+#define WIRE_FRAME_INIT { 0, NULL, 0 }
+void wire_frame_dispose(struct wire_frame *f);
+#define OWN_FRAME OWN(wire_frame_dispose)
+
+enum wire_side { WIRE_ORCHESTRATOR, WIRE_AGENT };
+
+struct wire_options {
+	enum wire_side side;
+	int in, out;		/* borrowed fds; may be the same */
+	const char *peer;	/* name for messages ("host old"), borrowed */
+	const char *build;	/* agent: its build id (hex); orchestrator: the id that must answer, or NULL */
+	int stall_s;		/* 0 = 30; seconds without any frame before the peer counts as dead */
+};
+
+/*
+ * Handshake: the agent writes the magic line; the orchestrator skips noise up to it and both start their threads.
+ * ERR_UNREACHABLE: no magic line within WIRE_NOISE_MAX or the time limit (text quotes the noise, escaped);
+ * ERR_PERMANENT: another protocol version or build.
+ */
+int wire_open(struct wire **out, const struct wire_options *o, struct err *e) MUST_CHECK;
+
+/* Send one message; blocks for credit.  ERR_TEMPORARY once the connection is dead (its reason in the text). */
+int wire_send(struct wire *w, enum wire_stream s, uint8_t type, const void *p, size_t n, struct err *e) MUST_CHECK;
+/* Next message of the stream, in order; blocks.  1 = a frame (dispose it), 0 = the peer ended the stream, -1 = error. */
+int wire_recv(struct wire *w, enum wire_stream s, struct wire_frame *f, struct err *e) MUST_CHECK;
+/* No more messages from us on s. */
+int wire_end(struct wire *w, enum wire_stream s, struct err *e) MUST_CHECK;
+/* A failure for the peer: its next wire_recv/wire_send fails with this class and text (prefixed by our name). */
+void wire_fail(struct wire *w, const struct err *why);
+/* Agent: state word carried by ALIVE ("walk", "sync"), for status displays. */
+void wire_set_state(struct wire *w, const char *state);
+/* Bytes moved so far, frame headers included. */
+void wire_counts(struct wire *w, uint64_t *sent, uint64_t *received);
+/* Unblock every thread in send/recv with ERR_CANCELLED; callable from any thread. */
+void wire_cancel(struct wire *w);
+/* Stops the threads and frees w; the fds stay open (borrowed).  NULL is fine. */
+void wire_close(struct wire *w);
+static inline void wire_closep(struct wire **w) { wire_close(*w); }
+
+#endif
