@@ -76,7 +76,7 @@ int approval_check(const struct plan *p, const struct statement_facts *now_facts
 /*
  * Puts both files into the transaction under the next free number and writes the event's data
  * {"file","number","stage","person","party","verdict","basis","text_sha256","sig_sha256"[,"reason"]} into data.
- * The event itself is STAGE recorded (state "recorded", text "approval recorded: PERSON approve").
+ * The event itself is stage "approval", state "recorded".
  */
 int approval_put(struct ledger *l, struct ledger_txn *t, const char *plan, const struct statement *s, const void *txt, size_t n, const char *sig, size_t sig_len, struct buf *data, struct err *e) MUST_CHECK;
 /* "approvals/0007-clear-zhang" (without suffix) after what lies in the tree at head. */

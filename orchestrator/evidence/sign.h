@@ -46,11 +46,8 @@ bool sign_same_key(const char *a, const char *b);
 /* Is s one public key line ("TYPE BASE64 [comment]") with plausible base64 whose blob names the same type? */
 bool sign_key_plausible(const char *s);
 
-/* One allowed_signers line for person and key, good for all namespaces of waybill and git. */
+/* One allowed_signers line for person and key, good for all namespaces of waybill and git (the ledger's whole file: plan_signers). */
 void sign_put_signer(struct buf *b, const char *person, const char *key);
-struct plan;
-/* The file `signers` of the ledger: a line for each person of the plan that has a key, in the plan's order. */
-void sign_put_signers(struct buf *b, const struct plan *p);
 
 /* A ledger_signer (ledger.h): ctx is the key file's name (const char *); namespace git. */
 int sign_for_ledger(void *ctx, const void *p, size_t n, struct buf *sig, struct err *e) MUST_CHECK;

@@ -16,8 +16,8 @@
 #define STATEMENT_MAX (16u << 20)	/* bytes; anything longer is refused */
 #define STATEMENT_SKIPPED_MAX 1000	/* skipped entries written out for each dataset; of all the others count and digest */
 
-enum verdict_word { VERDICT_APPROVE, VERDICT_REFUSE, VERDICT_WITHDRAW };
-const char *statement_verdict_name(enum verdict_word v);	/* "approve", "refuse", "withdraw" */
+enum statement_says { SAYS_APPROVE, SAYS_REFUSE, SAYS_WITHDRAW };
+const char *statement_says_name(enum statement_says s);	/* "approve", "refuse", "withdraw" */
 
 struct statement_dataset {	/* for package, accept, clear */
 	const char *name;
@@ -57,7 +57,7 @@ struct statement_attachment { char digest[DIGEST_HEX]; char *name; };	/* name ow
 
 struct statement_head {		/* when building: all borrowed */
 	const char *person, *name, *party;	/* plan name; the person's own name; party */
-	enum verdict_word verdict;
+	enum statement_says says;
 	int64_t at;			/* seconds since the epoch */
 	int64_t not_before, not_after;	/* 0 = none */
 	const char *zone;		/* for writing times; NULL = Asia/Shanghai */
@@ -77,7 +77,7 @@ int statement_build(const struct statement_head *h, const struct statement_facts
 
 struct statement {		/* parsed; all owned */
 	char *name_space, *person, *name, *party, *reason;	/* reason may be NULL */
-	enum verdict_word verdict;
+	enum statement_says says;
 	int64_t at, not_before, not_after;
 	struct statement_attachment *attachments; size_t attachment_count;
 	uint8_t basis_digest[DIGEST_LEN];	/* checked against the text below the separator */
