@@ -17,7 +17,7 @@ enum msg_type {
 	MSG_READY = 2,		/* <- agent: struct msg_ready: root opened, identity known */
 	MSG_DONE = 3,		/* <- agent: struct msg_done: end record with the balance */
 	/* read, verify: agent -> orchestrator on WIRE_DATA, in this order of appearance */
-	MSG_OBJ_BEGIN = 10,	/* varint ordinal, u8 kind (enum msg_kind), slice: varint large id, varint raw offset */
+	MSG_OBJ_BEGIN = 10,	/* varint ordinal (from 1), u8 kind (enum msg_kind), slice: varint large id, varint raw offset */
 	MSG_OBJ_DATA = 11,	/* varint ordinal, then stored bytes */
 	MSG_OBJ_END = 12,	/* varint ordinal, varint raw bytes, varint stored bytes */
 	MSG_ENTRY = 13,		/* struct msg_entry: walk order */
@@ -26,7 +26,7 @@ enum msg_type {
 	MSG_LARGE_BEGIN = 16,	/* varint large id, varint size now, path: a content in slices starts (also told to apply) */
 	MSG_LARGE_ABORT = 17,	/* varint large id: it changed while it was read; its slices are void */
 	MSG_ATTR = 18,		/* blob text: always sent before the first entry that carries its digest in this session */
-	MSG_KNOWN = 20,		/* orchestrator -> read/verify on WIRE_KNOWN: entries (with scan) in walk order, packed */
+	MSG_KNOWN = 20,		/* orchestrator -> read/verify on WIRE_KNOWN: entries (with scan) in walk order, packed: msg_known_add */
 	/* orchestrator -> apply on WIRE_DATA: MSG_OBJ_*, MSG_LARGE_BEGIN, MSG_LARGE_ABORT, MSG_ATTR as above, and */
 	MSG_LARGE_END = 30,	/* varint large id, entry: truncate to size, check layout, finalise, put in place */
 	MSG_FLUSH = 31,		/* varint token: make all before durable, then MSG_ACK */
@@ -63,7 +63,8 @@ struct msg_entry {
 	size_t segment_count;
 };
 void msg_entry_dispose(struct msg_entry *m);
-/* prev as in entry_encode; segments at most 1<<20. */
+#define MSG_SEGMENTS_MAX (1u << 20)
+/* prev: path of the MSG_ENTRY before it in this session (NULL for the first); segments at most MSG_SEGMENTS_MAX. */
 void msg_entry_encode(struct buf *b, const struct msg_entry *m, const char *prev);
 int msg_entry_decode(const void *p, size_t n, struct msg_entry *m, const char *prev, struct err *e) MUST_CHECK;
 
@@ -131,5 +132,65 @@ struct msg_erased {
 void msg_erased_dispose(struct msg_erased *m);
 void msg_erased_encode(struct buf *b, const struct msg_erased *m);
 int msg_erased_decode(const void *p, size_t n, struct msg_erased *m, struct err *e) MUST_CHECK;
+
+/* ---- the small ones: the whole payload each; decoders refuse trailing bytes (ERR_INTEGRITY) ---- */
+
+/* One varint: MSG_SAME, MSG_GONE, MSG_LARGE_ABORT, MSG_FLUSH, MSG_ACK. */
+void msg_number_encode(struct buf *b, uint64_t v);
+int msg_number_decode(const void *p, size_t n, uint64_t *v, struct err *e) MUST_CHECK;
+
+struct msg_obj_begin {
+	uint64_t ordinal;
+	enum msg_kind kind;
+	uint64_t large_id, offset;	/* slices only: which large content, and where in it the slice's first byte lies */
+};
+void msg_obj_begin_encode(struct buf *b, const struct msg_obj_begin *m);
+int msg_obj_begin_decode(const void *p, size_t n, struct msg_obj_begin *m, struct err *e) MUST_CHECK;
+
+void msg_obj_data_encode(struct buf *b, uint64_t ordinal, const void *p, size_t n);
+/* *data is borrowed from p; an empty run is ERR_INTEGRITY. */
+int msg_obj_data_decode(const void *p, size_t n, uint64_t *ordinal, const uint8_t **data, size_t *len, struct err *e) MUST_CHECK;
+
+struct msg_obj_end { uint64_t ordinal, raw, stored; };
+void msg_obj_end_encode(struct buf *b, const struct msg_obj_end *m);
+int msg_obj_end_decode(const void *p, size_t n, struct msg_obj_end *m, struct err *e) MUST_CHECK;
+
+struct msg_large_begin { uint64_t large_id, size; char *path; /* owned */ };
+void msg_large_begin_dispose(struct msg_large_begin *m);
+void msg_large_begin_encode(struct buf *b, uint64_t large_id, uint64_t size, const char *path);
+int msg_large_begin_decode(const void *p, size_t n, struct msg_large_begin *m, struct err *e) MUST_CHECK;
+
+/* A number and an entry of its own (not prefix-coded): MSG_LARGE_END (large id), MSG_INVENTORY (index). */
+void msg_numbered_encode(struct buf *b, uint64_t v, const struct entry *en);
+int msg_numbered_decode(const void *p, size_t n, uint64_t *v, struct entry *en, struct err *e) MUST_CHECK;
+
+/* MSG_FINAL: one entry, not prefix-coded. */
+void msg_final_encode(struct buf *b, const struct entry *en);
+int msg_final_decode(const void *p, size_t n, struct entry *en, struct err *e) MUST_CHECK;
+
+struct msg_remove { char *path; /* owned */ enum entry_type type; };
+void msg_remove_dispose(struct msg_remove *m);
+void msg_remove_encode(struct buf *b, const char *path, enum entry_type type);
+int msg_remove_decode(const void *p, size_t n, struct msg_remove *m, struct err *e) MUST_CHECK;
+
+struct msg_problem { enum err_class class; char *path, *text; /* owned; text is clean for output */ };
+void msg_problem_dispose(struct msg_problem *m);
+void msg_problem_encode(struct buf *b, enum err_class class, const char *path, const char *text);
+int msg_problem_decode(const void *p, size_t n, struct msg_problem *m, struct err *e) MUST_CHECK;
+
+#define MSG_FACT_MAX (64u << 10)	/* bytes of a key, and of a value */
+struct msg_fact { char *key, *value; /* owned, NUL-terminated, without NUL inside */ };
+void msg_fact_dispose(struct msg_fact *m);
+void msg_fact_encode(struct buf *b, const char *key, const char *value);
+int msg_fact_decode(const void *p, size_t n, struct msg_fact *m, struct err *e) MUST_CHECK;
+
+/*
+ * MSG_KNOWN holds as many entries as the sender likes, prefix-coded within the message: add until b is large enough (some
+ * 64 KiB), send, start afresh with prev NULL.
+ */
+#define MSG_KNOWN_FULL (64u << 10)
+void msg_known_add(struct buf *b, const struct entry *en, const char *prev);
+/* Next entry of a MSG_KNOWN payload: 1, 0 at its end, -1.  prev: path of the one before in the same message, or NULL. */
+int msg_known_next(struct view *v, struct entry *en, const char *prev, struct err *e) MUST_CHECK;
 
 #endif

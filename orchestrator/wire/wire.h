@@ -19,6 +19,7 @@
 #define WIRE_MAGIC "WAYBILL-AGENT/1 "	/* the agent's first line: magic, build id, newline; noise before it is skipped */
 #define WIRE_NOISE_MAX 65536		/* bytes of log-in noise accepted before the magic line */
 #define WIRE_PAYLOAD_MAX (1u << 20)	/* bytes of payload in one frame */
+#define WIRE_MESSAGE_MAX (32u << 20)	/* bytes of one message; longer than a frame it travels in several */
 #define WIRE_WINDOW (4u << 20)		/* bytes in flight on one stream and direction */
 #define WIRE_STREAMS 8
 
@@ -51,7 +52,7 @@ struct wire_options {
  */
 int wire_open(struct wire **out, const struct wire_options *o, struct err *e) MUST_CHECK;
 
-/* Send one message; blocks for credit.  ERR_TEMPORARY once the connection is dead (its reason in the text). */
+/* Send one message of up to WIRE_MESSAGE_MAX; blocks for credit.  ERR_TEMPORARY once the connection is dead (its reason in the text). */
 int wire_send(struct wire *w, enum wire_stream s, uint8_t type, const void *p, size_t n, struct err *e) MUST_CHECK;
 /* Next message of the stream, in order; blocks.  1 = a frame (dispose it), 0 = the peer ended the stream, -1 = error. */
 int wire_recv(struct wire *w, enum wire_stream s, struct wire_frame *f, struct err *e) MUST_CHECK;
@@ -61,6 +62,9 @@ int wire_end(struct wire *w, enum wire_stream s, struct err *e) MUST_CHECK;
 void wire_fail(struct wire *w, const struct err *why);
 /* Agent: state word carried by ALIVE ("walk", "sync"), for status displays. */
 void wire_set_state(struct wire *w, const char *state);
+/* The peer's last state word (printable ASCII), "" before the first. */
+#define WIRE_STATE_MAX 32
+void wire_peer_state(struct wire *w, char out[WIRE_STATE_MAX]);
 /* Bytes moved so far, frame headers included. */
 void wire_counts(struct wire *w, uint64_t *sent, uint64_t *received);
 /* Unblock every thread in send/recv with ERR_CANCELLED; callable from any thread. */
@@ -68,5 +72,8 @@ void wire_cancel(struct wire *w);
 /* Stops the threads and frees w; the fds stay open (borrowed).  NULL is fine. */
 void wire_close(struct wire *w);
 static inline void wire_closep(struct wire **w) { wire_close(*w); }
+
+/* Hex of a digest over all sources the agent is made of: equal for an orchestrator and an agent of one build. */
+const char *wire_build_id(void);
 
 #endif
