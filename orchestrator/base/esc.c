@@ -29,6 +29,13 @@ static size_t utf8_len(const uint8_t *p, size_t n, uint32_t *cp)
 	return len;
 }
 
+size_t esc_utf8_len(const void *p, size_t n)
+{
+	uint32_t cp;
+
+	return n ? utf8_len(p, n, &cp) : 0;
+}
+
 /* Invisible or direction-changing: C0, DEL, C1, soft hyphen, zero width, bidi, line separators, BOM, tags. */
 static bool is_hostile(uint32_t c)
 {

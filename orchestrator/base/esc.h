@@ -27,6 +27,9 @@ struct esc_tmp { char s[512]; };
  */
 void esc_put_mtree(struct buf *b, const void *p, size_t n);
 
+/* Bytes of the valid UTF-8 sequence that p (n >= 1 bytes) begins with: 1-4, or 0 when there is none. */
+size_t esc_utf8_len(const void *p, size_t n);
+
 /* Undo \ooo.  Appends to b; false on a malformed escape. */
 bool esc_undo(struct buf *b, const char *s, size_t n);
 
