@@ -111,6 +111,13 @@ void hex_of(const uint8_t *p, size_t n, char *out)
 	*out = '\0';
 }
 
+bool digest_hmac_sha1(const void *key, size_t keylen, const void *p, size_t n, uint8_t out[20])
+{
+	size_t len = 0;
+
+	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA1", NULL, key, keylen, p, n, out, 20, &len) && len == 20;
+}
+
 static int nibble(char c)
 {
 	if (c >= '0' && c <= '9')

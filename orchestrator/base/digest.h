@@ -32,6 +32,9 @@ int digest_sha256(const void *p, size_t n, uint8_t out[DIGEST_LEN], struct err *
 /* SHA-256 of everything that can be read from fd's current position. */
 int digest_fd(int fd, uint8_t out[DIGEST_LEN], uint64_t *size, struct err *e) MUST_CHECK;
 
+/* HMAC-SHA-1, only because OpenSSH hashes the names in known_hosts with it; false: the library lacks it. */
+bool digest_hmac_sha1(const void *key, size_t keylen, const void *p, size_t n, uint8_t out[20]) MUST_CHECK;
+
 void hex_of(const uint8_t *p, size_t n, char *out /* 2n+1 */);
 /* Lower-case hex only; exactly 2n digits and the end of the string; false otherwise. */
 bool hex_parse(const char *s, uint8_t *out, size_t n);
