@@ -76,6 +76,18 @@ void entry_dispose(struct entry *en);		/* frees the strings; en is ENTRY_INIT af
 struct entry *entry_dup(const struct entry *en);	/* deep copy; NULL: out of memory */
 void entry_freep(struct entry **en);		/* dispose and free */
 int entry_set_path(struct entry *en, const char *p, size_t n, struct err *e) MUST_CHECK;
+/*
+ * Append a data range (ascending, beyond the last one), merging what touches; sets ENTRY_HAS_LAYOUT.  At
+ * ENTRY_LAYOUT_MAX ranges the last one grows instead: the hole before the new range then counts as data.
+ */
+#define ENTRY_LAYOUT_MAX (1u << 15)	/* so that an entry fits into one frame of the wire */
+int entry_layout_add(struct entry *en, uint64_t offset, uint64_t length, struct err *e) MUST_CHECK;
+#define ENTRY_FLAGS 0xf0u		/* immutable, append, nodump, noatime as FS_IOC_GETFLAGS has them */
+#define ENTRY_NOTE_MAX 4096
+/* Does every field agree with the type and the limits (safe path, target only for symlinks, ...)?  ERR_INTEGRITY says which not. */
+int entry_check(const struct entry *en, struct err *e) MUST_CHECK;
+/* Is it in the tree that arrives: neither skipped nor failed. */
+bool entry_is_present(const struct entry *en);
 
 /* Walk order (path_cmp). */
 int entry_cmp(const struct entry *a, const struct entry *b);
@@ -84,7 +96,7 @@ bool entry_has_content(const struct entry *en);
 const char *entry_type_name(enum entry_type t);		/* mtree(5) word: "file", "dir", "link", "fifo", ... */
 
 /*
- * Binary form, for wire and scan files (waybill-wire.7, "entry").  Paths are prefix-coded against prev, the path
+ * Binary form, for wire and scan files (waybill-manifest.5, BINARY FORM).  Paths are prefix-coded against prev, the path
  * of the entry before it in the same sequence (NULL or "" at its start).
  */
 void entry_encode(struct buf *b, const struct entry *en, const char *prev);
@@ -100,8 +112,11 @@ bool entry_scan_equal(const struct entry *known, const struct entry *cur);
 /*
  * Differences of what a manifest promises.  Calls fn once for each differing property: what is "type", "mode", "uid",
  * "gid", "mtime", "size", "sha256", "target", "device", "nlink", "link", "xattr", "acl", "flags", "layout"; expected and
- * found are short readable values.  Returns the number of differences.  want/got may lack digests: then they are
- * not compared.  mask: which properties to leave out (ENTRY_CMP_NO_*).
+ * found are short readable values, escaped ("none" when missing).  Returns the number of differences.  want/got may lack
+ * content digests: then they are not compared; a missing xattr or acl digest, flags or layout means that there are none.  Another
+ * type ends the comparison; entries of which one is skipped or failed are compared in type and "outcome" only.
+ * Owner names, birth time and notes are never compared.  mask: which properties to leave out (ENTRY_CMP_NO_*;
+ * NO_NLINK leaves out "nlink" and "link").  fn may be NULL.
  */
 enum entry_compare { ENTRY_CMP_NO_TIMES = 1, ENTRY_CMP_NO_NLINK = 2, ENTRY_CMP_NO_LAYOUT = 4, ENTRY_CMP_NO_FLAGS = 8 };
 typedef void (*entry_diff_fn)(void *ctx, const char *what, const char *expected, const char *found);

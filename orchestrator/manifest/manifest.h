@@ -17,7 +17,7 @@
 #define MANIFEST_NAME 32		/* "ab/0123456789abcdef.mtree" and NUL */
 
 struct manifest_totals {
-	uint64_t entries, files, dirs, bytes;	/* bytes: of content, each inode once */
+	uint64_t entries, files, dirs, bytes;	/* in the tree (not skipped or failed); bytes: of content, each inode once */
 	uint64_t skipped, unsettled, failed;
 };
 
@@ -26,7 +26,10 @@ typedef int (*manifest_chunk_fn)(void *ctx, const char *name, const void *text, 
 
 struct manifest_writer;
 int manifest_writer_new(struct manifest_writer **out, manifest_chunk_fn fn, void *ctx, struct err *e) MUST_CHECK;
-/* Entries must come in walk order and be unique (ERR_BUG); the first is ".". */
+/*
+ * Entries must come in walk order and be unique, the first is ".", and what is present has its parent directory among
+ * those before (ERR_BUG).
+ */
 int manifest_writer_add(struct manifest_writer *w, const struct entry *en, struct err *e) MUST_CHECK;
 struct manifest_root { uint8_t sha256[DIGEST_LEN], sm3[DIGEST_LEN]; };
 /* Emits the last chunk; index receives the text of INDEX. */
@@ -37,7 +40,7 @@ static inline void manifest_writer_freep(struct manifest_writer **w) { manifest_
 /* The canonical lines of one entry: the mtree line and its "#+ " lines. */
 void manifest_format(struct buf *b, const struct entry *en);
 
-/* Gives the text of the next chunk (in INDEX order) into b: 1, 0 at the end, -1. */
+/* Appends the next piece of the text to b: a chunk (in INDEX order) or any other cut of it; 1, 0 at the end, -1. */
 typedef int (*manifest_source_fn)(void *ctx, struct buf *b, struct err *e);
 struct manifest_reader;
 int manifest_reader_new(struct manifest_reader **out, manifest_source_fn fn, void *ctx, struct err *e) MUST_CHECK;
