@@ -1,0 +1,25 @@
+/* waybill-agent ROLE --root ABSPATH [--option ...]: argv decides the role, stdin and stdout are the wire. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "path.h"
+
+static int usage(void)
+{
+	(void)fprintf(stderr, "usage: waybill-agent read|verify|apply|erase|facts --root ABSPATH [--option ...]\n"
+	    "       waybill-agent --version\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return printf("waybill-agent %s %s\n", WAYBILL_VERSION, wire_build_id()) < 0 || fflush(stdout) ? 1 : 0;
+	if (argc < 4 || strcmp(argv[2], "--root") != 0 || !path_is_clean_absolute(argv[3]))
+		return usage();
+	return agent_serve(argv[1], argv[3], argc - 4, argv + 4, STDIN_FILENO, STDOUT_FILENO);
+}
