@@ -22,6 +22,10 @@
 #define FRAME_RAW (4u << 20)		/* raw bytes of one zstd frame */
 #define PACK_WINDOW_LOG 23
 #define PACK_WINDOW_LOG_ACCEPT 24
+#define PACK_ENTRIES_MAX (2u << 20)	/* entries of one pack, accepted when reading */
+#define PACK_ATTRS_MAX (768u << 10)	/* attributes of one entry: Debian's libarchive reads headers up to 1 MiB */
+#define PACK_ATTR_VALUE_MAX (64u << 10)	/* XATTR_SIZE_MAX of Linux */
+#define PACK_ATTR_NAMES_MAX (64u << 10)	/* XATTR_LIST_MAX of Linux */
 #define PACK_LEVEL_RAW INT32_MIN	/* store frames without compressing (raw zstd blocks) */
 
 /* Receives stored bytes as they are made; returns 0, or -1 with *e. */
@@ -60,7 +64,9 @@ int pack_writer_new(struct pack_writer **out, int level, pack_sink sink, void *c
 /*
  * Begin an entry.  attrs (may be NULL) hold xattrs and ACLs raw as getxattr gave them.  A file's content of exactly
  * en->size bytes must follow with pack_data.  en->link_to set: written as a hard link to that path, no content.
- * ENTRY_SOCKET is ERR_BUG.  en->layout, when given, is written as GNU.sparse 1.0 (packages only).
+ * ENTRY_SOCKET is ERR_BUG, as are a path twice and a link_to that is not in this pack.  en->layout, when given, is
+ * written as GNU.sparse 1.0 (packages only); the holes are fed as zeros.  Attributes above PACK_ATTRS_MAX are
+ * ERR_PERMANENT, and the entry may be added again without them (the manifest's blob has them).
  */
 int pack_add(struct pack_writer *w, const struct entry *en, const struct attr_set *attrs, struct err *e) MUST_CHECK;
 int pack_data(struct pack_writer *w, const void *p, size_t n, struct err *e) MUST_CHECK;
@@ -75,7 +81,9 @@ struct pack_reader;
 int pack_reader_new(struct pack_reader **out, pack_source src, void *ctx, struct err *e) MUST_CHECK;
 /*
  * Next entry: 1, 0 at the clean end, -1.  en and attrs (either may be NULL) are filled (dispose them); digests are not
- * known here.  Unread content of the entry before is skipped.  Anything unsafe or malformed: ERR_INTEGRITY.
+ * known here, nor nlink, flags, owner names; of a hard link only what tar repeats, type and link_to.  What en and attrs
+ * held is disposed first, so they can be reused.  Unread content of the entry before is skipped.  Anything unsafe or
+ * malformed, a path twice, a link to nothing earlier, bytes after the end: ERR_INTEGRITY.
  */
 int pack_next(struct pack_reader *r, struct entry *en, struct attr_set *attrs, struct err *e) MUST_CHECK;
 /* Up to n bytes of the current entry's logical content (holes as zeros); 0 at its end; -1. */
@@ -100,9 +108,10 @@ struct recipe {
 #define RECIPE_BYTES_MAX (256u << 20)
 void recipe_dispose(struct recipe *r);
 #define OWN_RECIPE OWN(recipe_dispose)
-/* Append a part, merging it with the one before where they continue each other. */
+/* Append a part, merging it with the one before where they continue each other; r->size grows with it. */
 int recipe_add(struct recipe *r, const struct recipe_part *p, struct err *e) MUST_CHECK;
 void recipe_encode(const struct recipe *r, struct buf *b);
+/* Strict: only the canonical text; ERR_INTEGRITY otherwise.  What r held is disposed first. */
 int recipe_decode(struct recipe *r, const void *p, size_t n, struct err *e) MUST_CHECK;
 
 #endif
