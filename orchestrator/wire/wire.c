@@ -1,0 +1,388 @@
+#include "wire_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "clock.h"
+
+void wire_frame_dispose(struct wire_frame *f)
+{
+	free(f->data);
+	*f = (struct wire_frame)WIRE_FRAME_INIT;
+}
+
+static void free_queue(struct stream *s)
+{
+	while (s->head) {
+		struct queued *q = s->head;
+
+		s->head = q->next;
+		free(q->data);
+		free(q);
+	}
+}
+
+static void init_sync(struct wire *w)
+{
+	pthread_condattr_t mono;
+
+	pthread_condattr_init(&mono);
+	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->out_lock, NULL);
+	pthread_cond_init(&w->changed, &mono);
+	for (int i = 0; i < WIRE_STREAMS; i++) {
+		struct stream *s = &w->s[i];
+
+		s->tail = &s->head;
+		s->window = WIRE_WINDOW;
+		pthread_cond_init(&s->readable, &mono);
+		pthread_cond_init(&s->writable, &mono);
+		pthread_mutex_init(&s->sending, NULL);
+		pthread_mutex_init(&s->receiving, NULL);
+	}
+	pthread_condattr_destroy(&mono);
+}
+
+static void destroy_sync(struct wire *w)
+{
+	for (int i = 0; i < WIRE_STREAMS; i++) {
+		struct stream *s = &w->s[i];
+
+		pthread_cond_destroy(&s->readable);
+		pthread_cond_destroy(&s->writable);
+		pthread_mutex_destroy(&s->sending);
+		pthread_mutex_destroy(&s->receiving);
+	}
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->out_lock);
+	pthread_mutex_destroy(&w->lock);
+}
+
+static struct wire *new_wire(const struct wire_options *o)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->side = o->side;
+	w->in = o->in;
+	w->out = o->out;
+	w->stall_s = o->stall_s ? o->stall_s : STALL_S;
+	w->in_flags = w->out_flags = -1;
+	w->last_rx = clock_mono_ns();
+	(void)snprintf(w->peer, sizeof(w->peer), "%s", o->peer ? o->peer : "peer");
+	init_sync(w);
+	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->inbuf = malloc(IN_CAP);
+	if (w->wake < 0 || !w->inbuf) {
+		wire_close(w);
+		return NULL;
+	}
+	return w;
+}
+
+/* The fds do not block while we have them: a thread that waits must be able to hear of the end. */
+static int unblock_fds(struct wire *w, struct err *e)
+{
+	w->in_flags = fcntl(w->in, F_GETFL);
+	w->out_flags = fcntl(w->out, F_GETFL);
+	if (w->in_flags < 0 || w->out_flags < 0 || fcntl(w->in, F_SETFL, w->in_flags | O_NONBLOCK) < 0 ||
+	    fcntl(w->out, F_SETFL, w->out_flags | O_NONBLOCK) < 0)
+		return err_sys(e, "%s: the connection's descriptors", w->peer);
+	return 0;
+}
+
+static int start_threads(struct wire *w, struct err *e)
+{
+	errno = pthread_create(&w->receiver, NULL, wire_receiver, w);
+	if (errno)
+		return err_sys(e, "%s: starting the receiver", w->peer);
+	w->receiver_runs = true;
+	if (w->side == WIRE_ORCHESTRATOR)
+		return 0;
+	errno = pthread_create(&w->alive, NULL, wire_beat, w);
+	if (errno)
+		return err_sys(e, "%s: starting the alive thread", w->peer);
+	w->alive_runs = true;
+	return 0;
+}
+
+int wire_open(struct wire **out, const struct wire_options *o, struct err *e)
+{
+	OWN(wire_closep) struct wire *w = new_wire(o);
+
+	(void)signal(SIGPIPE, SIG_IGN);	/* a peer that left is an error to report, not our death */
+	if (!w)
+		return err_sys(e, "%s: opening the connection", o->peer ? o->peer : "peer");
+	if (unblock_fds(w, e) < 0 || wire_hello(w, o->build, e) < 0 || start_threads(w, e) < 0)
+		return -1;
+	*out = take_ptr(&w);
+	return 0;
+}
+
+/* With lock held: what ended the connection. */
+static int report(const struct wire *w, struct err *e)
+{
+	*e = w->why;
+	return -1;
+}
+
+/* A write failed: the receiver usually learns the true reason (FAIL, end) within moments. */
+static int write_failed(struct wire *w, struct err *e)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += 2;
+	pthread_mutex_lock(&w->lock);
+	while (w->life == WIRE_ALIVE)
+		if (pthread_cond_timedwait(&w->changed, &w->lock, &t) == ETIMEDOUT)
+			break;
+	if (w->life == WIRE_ALIVE)
+		err_set(e, ERR_TEMPORARY, "%s: the connection no longer takes data; run the same command again", w->peer);
+	else
+		*e = w->why;
+	pthread_mutex_unlock(&w->lock);
+	wire_set_life(w, WIRE_EOF, e);
+	return -1;
+}
+
+static int take_credit(struct wire *w, struct stream *s, uint64_t cost, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->life == WIRE_ALIVE && s->window < cost)
+		pthread_cond_wait(&s->writable, &w->lock);
+	if (w->life != WIRE_ALIVE)
+		r = report(w, e);
+	else if (s->closed)
+		r = err_set(e, ERR_BUG, "%s: message on a stream that was ended", w->peer);
+	else
+		s->window -= cost;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+int wire_send(struct wire *w, enum wire_stream stream, uint8_t type, const void *p, size_t n, struct err *e)
+{
+	struct stream *s = &w->s[stream];
+	const uint8_t *at = p;
+	int r = 0;
+
+	if (n > WIRE_MESSAGE_MAX)
+		return err_set(e, ERR_BUG, "%s: message of %zu bytes", w->peer, n);
+	pthread_mutex_lock(&s->sending);
+	do {
+		uint32_t k = n > WIRE_PAYLOAD_MAX ? WIRE_PAYLOAD_MAX : (uint32_t)n;
+		struct header h = { k, type, (uint8_t)stream, n > k ? FRAME_MORE : 0 };
+
+		r = take_credit(w, s, FRAME_COST(k), e);
+		if (r == 0 && wire_put_frame(w, &h, at, false) < 0)
+			r = write_failed(w, e);
+		at = k ? at + k : at;
+		n -= k;
+	} while (r == 0 && n);
+	pthread_mutex_unlock(&s->sending);
+	return r;
+}
+
+int wire_end(struct wire *w, enum wire_stream stream, struct err *e)
+{
+	struct stream *s = &w->s[stream];
+	struct header h = { 1, LINK_END, LINK_STREAM, 0 };
+	uint8_t which = (uint8_t)stream;
+	bool twice;
+
+	pthread_mutex_lock(&s->sending);
+	pthread_mutex_lock(&w->lock);
+	twice = s->closed;
+	s->closed = true;
+	pthread_mutex_unlock(&w->lock);
+	if (!twice && wire_put_frame(w, &h, &which, false) < 0) {
+		pthread_mutex_unlock(&s->sending);
+		return write_failed(w, e);
+	}
+	pthread_mutex_unlock(&s->sending);
+	return 0;
+}
+
+/* Next queued frame of s: 1, 0 = ended, -1.  *grant: credit to give back now. */
+static int pop(struct wire *w, struct stream *s, struct queued **out, uint64_t *grant, struct err *e)
+{
+	int r = 1;
+
+	*grant = 0;
+	pthread_mutex_lock(&w->lock);
+	while (w->life == WIRE_ALIVE && !s->head && !s->ended)
+		pthread_cond_wait(&s->readable, &w->lock);
+	if (w->life == WIRE_DEAD || (w->life == WIRE_EOF && !s->head && !s->ended)) {
+		r = report(w, e);
+	} else if (!s->head) {
+		r = 0;
+	} else {
+		struct queued *q = s->head;
+
+		if (!(s->head = q->next))
+			s->tail = &s->head;
+		s->held -= FRAME_COST(q->h.len);
+		s->owed += FRAME_COST(q->h.len);
+		if (s->owed >= WIRE_WINDOW / 4 && !s->ended) {
+			*grant = s->owed;
+			s->owed = 0;
+		}
+		*out = q;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+static void give_credit(struct wire *w, enum wire_stream stream, uint64_t grant)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct header h = { 0, LINK_CREDIT, LINK_STREAM, 0 };
+
+	buf_put_u8(&b, (uint8_t)stream);
+	buf_put_varint(&b, grant);
+	h.len = (uint32_t)b.len;
+	/* A peer that is gone needs no credit; that it is gone is the receiver's to report, after what is queued. */
+	if (b.failed || wire_put_frame(w, &h, b.data, false) < 0)
+		return;
+}
+
+/* Appends q's payload to the message; frees q. */
+static int join(struct wire *w, struct wire_frame *f, struct queued *q, bool first, struct err *e)
+{
+	int r = 0;
+
+	if (first) {
+		f->type = q->h.type;
+		f->data = q->data;
+		f->len = q->h.len;
+		free(q);
+		return 0;
+	}
+	if (q->h.type != f->type || f->len + q->h.len > WIRE_MESSAGE_MAX) {
+		r = err_set(e, ERR_INTEGRITY, "%s: the peer broke the protocol (parts of a message)", w->peer);
+	} else if (q->h.len) {
+		uint8_t *p = realloc(f->data, f->len + q->h.len);
+
+		if (p) {
+			memcpy(p + f->len, q->data, q->h.len);
+			f->data = p;
+			f->len += q->h.len;
+		} else {
+			r = err_sys(e, "%s: receiving a message", w->peer);
+		}
+	}
+	free(q->data);
+	free(q);
+	return r;
+}
+
+static int recv_parts(struct wire *w, enum wire_stream stream, struct wire_frame *f, struct err *e)
+{
+	bool more = true, first = true;
+
+	while (more) {
+		struct queued *q = NULL;
+		uint64_t grant;
+		int r = pop(w, &w->s[stream], &q, &grant, e);
+
+		if (r == 0 && !first)
+			r = err_set(e, ERR_INTEGRITY, "%s: the peer broke the protocol (half a message)", w->peer);
+		if (r <= 0)
+			return r;
+		more = q->h.flags & FRAME_MORE;
+		if (join(w, f, q, first, e) < 0)
+			return -1;
+		first = false;
+		if (grant)
+			give_credit(w, stream, grant);
+	}
+	return 1;
+}
+
+int wire_recv(struct wire *w, enum wire_stream stream, struct wire_frame *f, struct err *e)
+{
+	int r;
+
+	wire_frame_dispose(f);
+	pthread_mutex_lock(&w->s[stream].receiving);
+	r = recv_parts(w, stream, f, e);
+	pthread_mutex_unlock(&w->s[stream].receiving);
+	if (r <= 0)
+		wire_frame_dispose(f);
+	return r;
+}
+
+void wire_fail(struct wire *w, const struct err *why)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct header h = { 0, LINK_FAIL, LINK_STREAM, 0 };
+
+	buf_put_u8(&b, (uint8_t)why->class);
+	buf_put(&b, why->text, strnlen(why->text, ERR_TEXT_MAX - 1));
+	h.len = (uint32_t)b.len;
+	/* Last words: when they do not get through, the peer sees the connection end instead. */
+	if (b.failed || wire_put_frame(w, &h, b.data, true) < 0)
+		return;
+}
+
+void wire_set_state(struct wire *w, const char *state)
+{
+	pthread_mutex_lock(&w->lock);
+	(void)snprintf(w->state, sizeof(w->state), "%s", state);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void wire_peer_state(struct wire *w, char out[WIRE_STATE_MAX])
+{
+	pthread_mutex_lock(&w->lock);
+	memcpy(out, w->peer_state, WIRE_STATE_MAX);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void wire_counts(struct wire *w, uint64_t *sent, uint64_t *received)
+{
+	*sent = atomic_load(&w->sent);
+	*received = atomic_load(&w->received);
+}
+
+void wire_cancel(struct wire *w)
+{
+	struct err e;
+
+	err_set(&e, ERR_CANCELLED, "%s: interrupted", w->peer);
+	wire_set_life(w, WIRE_DEAD, &e);
+}
+
+void wire_close(struct wire *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	pthread_mutex_unlock(&w->lock);
+	if (w->wake >= 0)
+		wire_cancel(w);
+	if (w->receiver_runs)
+		pthread_join(w->receiver, NULL);
+	if (w->alive_runs)
+		pthread_join(w->alive, NULL);
+	for (int i = 0; i < WIRE_STREAMS; i++)
+		free_queue(&w->s[i]);
+	if (w->in_flags >= 0)
+		(void)fcntl(w->in, F_SETFL, w->in_flags);
+	if (w->out_flags >= 0)
+		(void)fcntl(w->out, F_SETFL, w->out_flags);
+	destroy_sync(w);
+	free(w->inbuf);
+	if (w->wake >= 0)
+		(void)close(w->wake);
+	free(w);
+}

@@ -1,0 +1,225 @@
+#include "wire_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include <xxhash.h>
+
+#include "clock.h"
+
+#define LAST_WORDS_NS 2000000000LL
+
+/* Milliseconds for poll until a deadline in mono ns; at least 0. */
+static int ms_until(int64_t deadline)
+{
+	int64_t ms = (deadline - clock_mono_ns()) / 1000000 + 1;
+
+	return ms < 0 ? 0 : ms > 60000 ? 60000 : (int)ms;
+}
+
+/* The watchdog: bytes count, not payload, so that back-pressure is no stall. */
+static int64_t stall_deadline(const struct wire *w)
+{
+	return w->side == WIRE_ORCHESTRATOR ? w->last_rx + (int64_t)w->stall_s * 1000000000 : 0;
+}
+
+/* Wait for input: 1 = some, -1. */
+static int wait_input(struct wire *w, int64_t deadline, struct err *e)
+{
+	struct pollfd f[2] = { { w->in, POLLIN, 0 }, { w->wake, POLLIN, 0 } };
+
+	for (;;) {
+		int64_t end = deadline ? deadline : stall_deadline(w);
+		int r = poll(f, 2, end ? ms_until(end) : -1);
+
+		if (r < 0 && errno != EINTR)
+			return err_sys(e, "%s: waiting for the agent's connection", w->peer);
+		if (r > 0 && f[1].revents)
+			return err_set(e, ERR_CANCELLED, "%s: connection closed here", w->peer);
+		if (r > 0)
+			return 1;
+		if (end && clock_mono_ns() >= end)
+			return err_set(e, ERR_TEMPORARY, "%s: no sign of life for %d s; run the same command again",
+			    w->peer, w->stall_s);
+	}
+}
+
+/* read(2) that waits: >0, 0 at the end, -1. */
+static ssize_t read_some(struct wire *w, void *p, size_t n, int64_t deadline, struct err *e)
+{
+	for (;;) {
+		ssize_t r = read(w->in, p, n);
+
+		if (r > 0) {
+			w->last_rx = clock_mono_ns();
+			atomic_fetch_add(&w->received, (uint64_t)r);
+			return r;
+		}
+		/* A Unix socket whose peer left our bytes unread says ECONNRESET where a pipe says end. */
+		if (r == 0 || errno == ECONNRESET)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return err_sys(e, "%s: read from the connection", w->peer);
+		if (wait_input(w, deadline, e) < 0)
+			return -1;
+	}
+}
+
+int wire_get(struct wire *w, void *p, size_t n, int64_t deadline, struct err *e)
+{
+	uint8_t *to = p;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t have = w->in_end - w->in_at, k = have < n - done ? have : n - done;
+		ssize_t r;
+
+		if (k) {
+			memcpy(to + done, w->inbuf + w->in_at, k);
+			w->in_at += k;
+			done += k;
+			continue;
+		}
+		if (n - done >= IN_CAP) {
+			r = read_some(w, to + done, n - done, deadline, e);
+			done += r > 0 ? (size_t)r : 0;
+		} else {
+			r = read_some(w, w->inbuf, IN_CAP, deadline, e);
+			w->in_at = 0;
+			w->in_end = r > 0 ? (size_t)r : 0;
+		}
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			return done ? err_set(e, ERR_TEMPORARY, "%s: the connection was cut; run the same command again",
+			    w->peer) : 0;
+	}
+	return 1;
+}
+
+static void put_le32(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint32_t get_le32(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint32_t checksum(const uint8_t header[8], const void *p, size_t n)
+{
+	uint64_t seed = (uint64_t)get_le32(header) | (uint64_t)get_le32(header + 4) << 32;
+
+	return (uint32_t)XXH3_64bits_withSeed(n ? p : "", n, seed);
+}
+
+static int bad_frame(struct wire *w, struct err *e)
+{
+	return err_set(e, ERR_INTEGRITY, "%s: a frame arrived damaged or malformed", w->peer);
+}
+
+int wire_get_frame(struct wire *w, struct header *h, uint8_t **data, struct err *e)
+{
+	OWN_FREE uint8_t *p = NULL;
+	uint8_t raw[HEADER_LEN];
+	int r = wire_get(w, raw, sizeof(raw), 0, e);
+
+	if (r <= 0)
+		return r;
+	*h = (struct header){ get_le32(raw), raw[4], raw[5], raw[6] };
+	if (h->len > WIRE_PAYLOAD_MAX || raw[7] || h->flags & ~FRAME_MORE)
+		return bad_frame(w, e);
+	if (h->len) {
+		if (!(p = malloc(h->len)))
+			return err_sys(e, "%s: receiving a frame", w->peer);
+		r = wire_get(w, p, h->len, 0, e);
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			return err_set(e, ERR_TEMPORARY, "%s: the connection was cut; run the same command again", w->peer);
+	}
+	if (checksum(raw, p, h->len) != get_le32(raw + 8))
+		return bad_frame(w, e);
+	*data = take_ptr(&p);
+	return 1;
+}
+
+/* Wait until out takes more; -1 when the connection died or the last words took too long. */
+static int wait_output(struct wire *w, int64_t deadline)
+{
+	struct pollfd f[2] = { { w->out, POLLOUT, 0 }, { deadline ? -1 : w->wake, POLLIN, 0 } };
+	int r = poll(f, 2, deadline ? ms_until(deadline) : -1);
+
+	if (r < 0)
+		return errno == EINTR ? 0 : -1;
+	if (f[1].revents || (deadline && clock_mono_ns() >= deadline))
+		return -1;
+	return 0;
+}
+
+/* With out_lock held. */
+static int write_iov(struct wire *w, struct iovec *v, int n, bool urgent)
+{
+	int64_t deadline = urgent ? clock_mono_ns() + LAST_WORDS_NS : 0;
+	size_t sent = 0;
+
+	while (n) {
+		ssize_t r = writev(w->out, v, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 && errno == EAGAIN) {
+			if (wait_output(w, deadline) == 0)
+				continue;
+			w->out_broken = sent > 0;	/* nothing written: the frame border still stands */
+			return -1;
+		}
+		if (r < 0) {
+			w->out_broken = true;
+			return -1;
+		}
+		sent += (size_t)r;
+		while (n && (size_t)r >= v->iov_len) {
+			r -= (ssize_t)v->iov_len;
+			v++, n--;
+		}
+		if (n) {
+			v->iov_base = (char *)v->iov_base + r;
+			v->iov_len -= (size_t)r;
+		}
+	}
+	atomic_fetch_add(&w->sent, sent);
+	return 0;
+}
+
+int wire_put_frame(struct wire *w, const struct header *h, const void *p, bool urgent)
+{
+	uint8_t raw[HEADER_LEN] = { 0, 0, 0, 0, h->type, h->stream, h->flags, 0 };
+	struct iovec v[2] = { { raw, HEADER_LEN }, { (void *)(uintptr_t)p, h->len } };
+	int r = -1;
+
+	put_le32(raw, h->len);
+	put_le32(raw + 8, checksum(raw, p, h->len));
+	pthread_mutex_lock(&w->out_lock);
+	if (!w->out_broken)
+		r = write_iov(w, v, h->len ? 2 : 1, urgent);
+	pthread_mutex_unlock(&w->out_lock);
+	return r;
+}
+
+int wire_put_raw(struct wire *w, const void *p, size_t n)
+{
+	struct iovec v = { (void *)(uintptr_t)p, n };
+	int r;
+
+	pthread_mutex_lock(&w->out_lock);
+	r = write_iov(w, &v, 1, true);
+	pthread_mutex_unlock(&w->out_lock);
+	return r;
+}

@@ -1,0 +1,240 @@
+#include "wire_internal.h"
+
+#include <string.h>
+
+#include "clock.h"
+#include "esc.h"
+
+static void wake_all(struct wire *w)
+{
+	static const uint64_t one = 1;
+
+	/* Only an eventfd at its limit can refuse, and that is awake anyway. */
+	if (write(w->wake, &one, sizeof(one)) < 0)
+		(void)0;
+	pthread_cond_broadcast(&w->changed);
+	for (int i = 0; i < WIRE_STREAMS; i++) {
+		pthread_cond_broadcast(&w->s[i].readable);
+		pthread_cond_broadcast(&w->s[i].writable);
+	}
+}
+
+void wire_set_life(struct wire *w, enum life life, const struct err *why)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->life == WIRE_ALIVE)
+		w->why = *why;
+	if (life > w->life) {
+		/* An end that was only an end becomes a failure with the failure's own reason. */
+		if (w->life == WIRE_EOF)
+			w->why = *why;
+		w->life = life;
+		wake_all(w);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int broken(struct wire *w, const char *what, struct err *e)
+{
+	return err_set(e, ERR_INTEGRITY, "%s: the peer broke the protocol (%s)", w->peer, what);
+}
+
+/* Remote text: escapes stay, everything else that could drive a terminal is escaped. */
+static void put_clean(struct buf *b, const char *s, size_t n)
+{
+	while (n) {
+		size_t k = 0;
+
+		while (k < n && s[k] != '\\')
+			k++;
+		esc_put(b, s, k);
+		if (k < n) {
+			buf_putc(b, '\\');
+			k++;
+		}
+		s += k;
+		n -= k;
+	}
+}
+
+static enum err_class class_of(uint8_t c)
+{
+	switch (c) {
+	case ERR_TEMPORARY: case ERR_PERMANENT: case ERR_INTEGRITY: case ERR_UNVERIFIED: case ERR_REFUSED:
+	case ERR_CANCELLED:
+		return (enum err_class)c;
+	default:
+		return ERR_PERMANENT;
+	}
+}
+
+static int on_fail(struct wire *w, const uint8_t *p, size_t n, struct err *e)
+{
+	OWN_BUF struct buf text = BUF_INIT;
+
+	if (n < 1 || n > ERR_TEXT_MAX)
+		return broken(w, "FAIL", e);
+	put_clean(&text, (const char *)p + 1, n - 1);
+	return err_set(e, class_of(p[0]), "%s: %s", w->peer, text.len ? text.data : "failed without a reason");
+}
+
+static int on_credit(struct wire *w, const uint8_t *p, size_t n, struct err *e)
+{
+	struct view v = view_of(p, n);
+	uint8_t s = view_u8(&v);
+	uint64_t more = view_varint(&v);
+	bool good;
+
+	if (!view_done(&v) || s >= WIRE_STREAMS || more > WIRE_WINDOW)
+		return broken(w, "CREDIT", e);
+	pthread_mutex_lock(&w->lock);
+	good = w->s[s].window + more <= WIRE_WINDOW;
+	if (good)
+		w->s[s].window += more;
+	pthread_cond_broadcast(&w->s[s].writable);
+	pthread_mutex_unlock(&w->lock);
+	return good ? 0 : broken(w, "more credit than was used", e);
+}
+
+static int on_alive(struct wire *w, const uint8_t *p, size_t n, struct err *e)
+{
+	if (n >= WIRE_STATE_MAX)
+		return broken(w, "ALIVE", e);
+	for (size_t i = 0; i < n; i++)
+		if (p[i] < 0x20 || p[i] > 0x7e)
+			return broken(w, "ALIVE", e);
+	pthread_mutex_lock(&w->lock);
+	if (n)
+		memcpy(w->peer_state, p, n);
+	w->peer_state[n] = '\0';
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}
+
+static int on_end(struct wire *w, const uint8_t *p, size_t n, struct err *e)
+{
+	bool twice;
+
+	if (n != 1 || p[0] >= WIRE_STREAMS)
+		return broken(w, "END", e);
+	pthread_mutex_lock(&w->lock);
+	twice = w->s[p[0]].ended;
+	w->s[p[0]].ended = true;
+	pthread_cond_broadcast(&w->s[p[0]].readable);
+	pthread_mutex_unlock(&w->lock);
+	return twice ? broken(w, "END twice", e) : 0;
+}
+
+static int on_link(struct wire *w, const struct header *h, const uint8_t *p, struct err *e)
+{
+	if (h->flags)
+		return broken(w, "flags on a link frame", e);
+	switch ((enum link_type)h->type) {
+	case LINK_CREDIT: return on_credit(w, p, h->len, e);
+	case LINK_ALIVE: return on_alive(w, p, h->len, e);
+	case LINK_FAIL: return on_fail(w, p, h->len, e);
+	case LINK_END: return on_end(w, p, h->len, e);
+	}
+	return broken(w, "unknown link frame", e);
+}
+
+/* Queue a frame for its consumer; takes *p over. */
+static int on_stream(struct wire *w, const struct header *h, uint8_t **p, struct err *e)
+{
+	struct stream *s = &w->s[h->stream];
+	struct queued *q = malloc(sizeof(*q));
+	const char *fault = NULL;
+
+	if (!q)
+		return err_sys(e, "%s: queueing a frame", w->peer);
+	*q = (struct queued){ NULL, *h, take_ptr(p) };
+	pthread_mutex_lock(&w->lock);
+	if (s->ended)
+		fault = "a message after END";
+	else if (s->held + s->owed + FRAME_COST(h->len) > WIRE_WINDOW)
+		fault = "window exceeded";
+	if (!fault) {
+		s->held += FRAME_COST(h->len);
+		*s->tail = q;
+		s->tail = &q->next;
+		pthread_cond_broadcast(&s->readable);
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (!fault)
+		return 0;
+	free(q->data);
+	free(q);
+	return broken(w, fault, e);
+}
+
+static bool is_over(struct wire *w)
+{
+	bool over;
+
+	pthread_mutex_lock(&w->lock);
+	over = w->life != WIRE_ALIVE;
+	pthread_mutex_unlock(&w->lock);
+	return over;
+}
+
+void *wire_receiver(void *wire)
+{
+	struct wire *w = wire;
+	struct err e = ERR_INIT;
+
+	while (!is_over(w)) {
+		OWN_FREE uint8_t *p = NULL;
+		struct header h;
+		int r = wire_get_frame(w, &h, &p, &e);
+
+		if (r == 0) {
+			err_set(&e, ERR_TEMPORARY, "%s: the connection was closed; run the same command again", w->peer);
+			wire_set_life(w, WIRE_EOF, &e);
+			return NULL;
+		}
+		if (r > 0 && h.stream == LINK_STREAM)
+			r = on_link(w, &h, p, &e);
+		else if (r > 0 && h.stream < WIRE_STREAMS)
+			r = on_stream(w, &h, &p, &e);
+		else if (r > 0)
+			r = broken(w, "unknown stream", &e);
+		if (r < 0) {
+			wire_set_life(w, WIRE_DEAD, &e);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+static void sleep_a_beat(struct wire *w)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ALIVE_S;
+	(void)pthread_cond_timedwait(&w->changed, &w->lock, &t);
+}
+
+void *wire_beat(void *wire)
+{
+	struct wire *w = wire;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		struct header h = { 0, LINK_ALIVE, LINK_STREAM, 0 };
+		char state[WIRE_STATE_MAX];
+
+		if (w->stopping || w->life != WIRE_ALIVE)
+			break;
+		memcpy(state, w->state, sizeof(state));
+		pthread_mutex_unlock(&w->lock);
+		h.len = (uint32_t)strlen(state);
+		if (wire_put_frame(w, &h, state, false) < 0)	/* the others will see it too */
+			return NULL;
+		pthread_mutex_lock(&w->lock);
+		if (!w->stopping && w->life == WIRE_ALIVE)
+			sleep_a_beat(w);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
