@@ -1,0 +1,153 @@
+#include "apply.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "finalise.h"
+#include "sys.h"
+
+int apply_settle(struct apply *ap, const char *path, int rc, const struct err *why, struct err *e)
+{
+	char name[AGENT_NAME];
+
+	if (rc == 0) {
+		ap->a->done.scanned++;
+		ap->a->done.copied++;
+		return 0;
+	}
+	if (fs_trouble(why->sys) || why->class == ERR_BUG || why->class == ERR_CANCELLED) {
+		*e = *why;
+		if (why->class != ERR_BUG && why->class != ERR_CANCELLED)
+			e->class = ERR_TEMPORARY;
+		return err_at(e, "%s", agent_name(ap->a, path, name));
+	}
+	ap->a->done.scanned++;
+	ap->a->done.failed++;
+	return agent_problem(ap->a, path, why, e);
+}
+
+static bool kernel_before_5_8(void)
+{
+	struct utsname u;
+	unsigned major = 0, minor = 0;
+
+	return uname(&u) != 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 5 || (major == 5 && minor < 8);
+}
+
+static int make_durable(struct apply *ap, struct err *e)
+{
+	char name[AGENT_NAME];
+
+	if (sys_syncfs(SITE, ap->a->root) == 0)
+		return 0;
+	(void)err_sys(e, "sync of %s", agent_name(ap->a, ".", name));
+	e->class = ERR_TEMPORARY;
+	return -1;
+}
+
+static int flush(struct apply *ap, struct view *v, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	uint64_t token = view_varint(v);
+
+	if (!view_done(v))
+		return err_set(e, ERR_INTEGRITY, "malformed FLUSH");
+	wire_set_state(ap->a->wire, "sync");
+	if (make_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0)
+		return -1;
+	wire_set_state(ap->a->wire, "write");
+	buf_put_varint(&b, token);
+	return agent_send(ap->a, WIRE_ACK, MSG_ACK, &b, e);
+}
+
+static int remove_one(struct apply *ap, struct view *v, struct err *e)
+{
+	size_t n;
+	const uint8_t *p = view_bytes(v, PATH_BYTES_MAX, &n);
+	uint8_t type = view_u8(v);
+	struct err why = ERR_INIT;
+	OWN_FREE char *path = NULL;
+
+	if (!view_done(v) || !path_is_safe((const char *)p, n) || type < ENTRY_FILE || type > ENTRY_SOCKET)
+		return err_set(e, ERR_INTEGRITY, "malformed REMOVE");
+	if (!(path = strndup((const char *)p, n)))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	if (tree_remove(ap, path, (enum entry_type)type, &why) == 0)
+		return 0;
+	return apply_settle(ap, path, -1, &why, e);
+}
+
+static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
+{
+	struct view v = view_of(f->data, f->len);
+
+	switch ((enum msg_type)f->type) {
+	case MSG_OBJ_BEGIN: return object_begin(ap, &v, e);
+	case MSG_OBJ_DATA: return object_data(ap, &v, e);
+	case MSG_OBJ_END: return object_end(ap, &v, e);
+	case MSG_LARGE_BEGIN: return large_begin(ap, &v, e);
+	case MSG_LARGE_ABORT: return large_abort(ap, &v, e);
+	case MSG_LARGE_END: return large_end(ap, &v, e);
+	case MSG_ATTR: return attr_keep(ap, f->data, f->len, e);
+	case MSG_FLUSH: return flush(ap, &v, e);
+	case MSG_FINAL: return final_entry(ap, &v, e);
+	case MSG_REMOVE: return remove_one(ap, &v, e);
+	default: return err_set(e, ERR_INTEGRITY, "apply: message type %u does not belong here", f->type);
+	}
+}
+
+static int receive_all(struct apply *ap, struct err *e)
+{
+	for (;;) {
+		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
+		int r = wire_recv(ap->a->wire, WIRE_DATA, &f, e);
+
+		if (r <= 0)
+			return r;
+		if (dispatch(ap, &f, e) < 0)
+			return -1;
+	}
+}
+
+static int finish(struct apply *ap, struct err *e)
+{
+	if (ap->object_count || ap->large_count)
+		return err_set(e, ERR_INTEGRITY, "the stream ended inside an object");
+	if (final_leave(ap, NULL, e) < 0 || tree_drop_asides(ap, e) < 0 || final_root_attrs(ap, e) < 0)
+		return -1;
+	/* The staging directory goes before the root gets its time. */
+	if (tree_stage_close(ap, e) < 0 || final_root(ap, e) < 0)
+		return -1;
+	return make_durable(ap, e);
+}
+
+static void apply_dispose(struct apply *ap)
+{
+	objects_dispose(ap);
+	final_dispose(ap);
+	tree_forget_parent(ap);
+	for (size_t i = 0; i < ap->aside_count; i++)
+		free(ap->asides[i]);
+	free(ap->asides);
+	own_closep(&ap->staging);
+	fence_leave(&ap->fence);
+	free(ap->copy);
+}
+
+int role_apply(struct agent *a, struct err *e)
+{
+	OWN(apply_dispose) struct apply ap = { .a = a, .fence = FENCE_INIT, .staging = -1, .parent_fd = -1,
+		.fsync_each = kernel_before_5_8() };
+
+	(void)umask(077);
+	if (!(ap.copy = malloc(COPY_BYTES)))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	if (fence_enter(&ap.fence, a->root, a->root_path, a->start.epoch, e) < 0 || tree_stage_open(&ap, e) < 0)
+		return -1;
+	wire_set_state(a->wire, "write");
+	if (receive_all(&ap, e) < 0)
+		return -1;
+	return finish(&ap, e);
+}

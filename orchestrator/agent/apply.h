@@ -1,0 +1,107 @@
+/*
+ * apply - inside of the role that writes a tree; shared by apply*.c only.
+ *
+ * apply.c        messages in, acknowledgements out
+ * apply_object.c packs and slices
+ * apply_tree.c   names: parents, putting in place, links, removal
+ * apply_final.c  directory attributes when their contents are done
+ *
+ * Everything is made in STAGING beneath the root, complete with its attributes, and then renamed into place; what
+ * stands there before stays whole until that moment.
+ */
+#ifndef APPLY_H
+#define APPLY_H
+
+#include "agent.h"
+#include "attrs.h"
+#include "entry.h"
+#include "fence.h"
+#include "path.h"
+
+#define SITE "apply"			/* of the fault seam */
+#define STAGING ".waybill.part"		/* beneath the root; only files, all ours; dropped at start and end */
+#define ASIDE_PREFIX ".waybill-old."	/* a directory in whose place something else has come; beside that */
+#define COPY_BYTES (256u << 10)
+#define TMP_NAME 32
+
+struct object {				/* between OBJ_BEGIN and OBJ_END */
+	uint64_t ordinal;
+	uint8_t kind;			/* enum msg_kind */
+	uint64_t large_id, offset;	/* slices */
+	struct buf stored;
+};
+
+struct large {				/* between LARGE_BEGIN and LARGE_END or LARGE_ABORT */
+	uint64_t id;
+	int fd;				/* -1: could not be staged, already reported */
+	char *path;			/* owned */
+	char tmp[TMP_NAME];
+};
+
+struct apply {
+	struct agent *a;
+	struct fence fence;
+	int staging;
+	uint64_t next_tmp;
+	bool fsync_each;		/* syncfs does not tell of write errors before Linux 5.8 */
+	char *parent;			/* path of the directory that parent_fd is; owned; NULL = none */
+	int parent_fd;			/* O_PATH */
+	struct object *objects;
+	size_t object_count, object_bytes;
+	struct large *larges;
+	size_t large_count;
+	uint64_t large_max;		/* highest id begun */
+	struct entry **stack;		/* directories whose contents are being finished, outermost first; owned */
+	size_t depth;
+	struct attr_set root_attrs;	/* of the root, taken out of the staging directory before that goes */
+	char **asides;			/* paths whose former directory was set aside; owned */
+	size_t aside_count;
+	uint8_t *copy;			/* COPY_BYTES */
+};
+
+/*
+ * The outcome of one entry: counted when rc is 0; otherwise reported as a problem of path, save when the file system itself is in
+ * trouble: then -1 with *e (temporary) and the role ends.
+ */
+int apply_settle(struct apply *ap, const char *path, int rc, const struct err *why, struct err *e) MUST_CHECK;
+
+/* ---- apply_tree.c: -1 with *e describes one entry; apply_settle decides whether it is more ---- */
+
+int tree_stage_open(struct apply *ap, struct err *e) MUST_CHECK;	/* drops left-overs, waits for a dying predecessor */
+int tree_stage_close(struct apply *ap, struct err *e) MUST_CHECK;	/* removes it */
+void tree_tmp_name(struct apply *ap, char tmp[TMP_NAME]);
+/* New file in the staging directory, O_RDWR, mode 0600; -1. */
+int tree_tmp_file(struct apply *ap, char tmp[TMP_NAME], struct err *e) MUST_CHECK;
+/* Finalise the staged inode behind fd, close it (always) and rename it to path; parents are made, another type gives way. */
+int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const char *tmp, struct err *e) MUST_CHECK;
+int tree_dir(struct apply *ap, const char *path, struct err *e) MUST_CHECK;		/* mkdir unless there */
+int tree_special(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct err *e) MUST_CHECK;	/* symlink, fifo, device */
+int tree_link(struct apply *ap, const struct entry *en, struct err *e) MUST_CHECK;	/* further name of link_to */
+int tree_remove(struct apply *ap, const char *path, enum entry_type type, struct err *e) MUST_CHECK;
+int tree_drop_asides(struct apply *ap, struct err *e) MUST_CHECK;	/* reports those with foreign entries */
+void tree_forget_parent(struct apply *ap);
+enum entry_type tree_type(uint32_t st_mode);				/* 0: none of ours */
+
+/* ---- apply_object.c ---- */
+
+int object_begin(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int object_data(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int object_end(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int large_begin(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int large_abort(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int large_end(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int attr_keep(struct apply *ap, const void *p, size_t n, struct err *e) MUST_CHECK;
+/* The attributes that en's digests name, from the blobs kept. */
+int attr_load(struct apply *ap, const struct entry *en, struct attr_set *out, struct err *e) MUST_CHECK;
+void objects_dispose(struct apply *ap);
+
+/* ---- apply_final.c ---- */
+
+int final_entry(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+/* Finish directories on the stack that do not contain path (NULL: all but the root). */
+int final_leave(struct apply *ap, const char *path, struct err *e) MUST_CHECK;
+int final_root_attrs(struct apply *ap, struct err *e) MUST_CHECK;	/* before tree_stage_close */
+int final_root(struct apply *ap, struct err *e) MUST_CHECK;		/* after it: the last change beneath the root */
+void final_dispose(struct apply *ap);
+
+#endif

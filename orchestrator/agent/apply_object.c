@@ -1,0 +1,396 @@
+#include "apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "digest.h"
+#include "finalise.h"
+#include "io.h"
+#include "pack.h"
+#include "sys.h"
+
+#define OBJECT_MAX (96u << 20)		/* stored bytes of one object: a pack and its largest member, incompressible */
+#define OBJECTS_BYTES_MAX (256u << 20)	/* of all that are open at once */
+#define OBJECTS_MAX 64
+#define LARGES_MAX 256
+
+/* ---- gathering ---- */
+
+static struct object *find_object(struct apply *ap, uint64_t ordinal)
+{
+	for (size_t i = 0; i < ap->object_count; i++)
+		if (ap->objects[i].ordinal == ordinal)
+			return &ap->objects[i];
+	return NULL;
+}
+
+static void drop_object(struct apply *ap, struct object *o)
+{
+	ap->object_bytes -= o->stored.len;
+	buf_dispose(&o->stored);
+	*o = ap->objects[--ap->object_count];
+}
+
+int object_begin(struct apply *ap, struct view *v, struct err *e)
+{
+	struct object o = { .ordinal = view_varint(v), .stored = BUF_INIT }, *grown;
+
+	o.kind = view_u8(v);
+	if (o.kind == MSG_KIND_SLICE) {
+		o.large_id = view_varint(v);
+		o.offset = view_varint(v);
+	}
+	if (!view_done(v) || (o.kind != MSG_KIND_PACK && o.kind != MSG_KIND_SLICE) || o.offset > INT64_MAX)
+		return err_set(e, ERR_INTEGRITY, "malformed OBJ_BEGIN");
+	if (find_object(ap, o.ordinal) || ap->object_count >= OBJECTS_MAX)
+		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " begins twice, or too many are open", o.ordinal);
+	if (!(grown = realloc(ap->objects, (ap->object_count + 1) * sizeof(*grown))))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	ap->objects = grown;
+	ap->objects[ap->object_count++] = o;
+	return 0;
+}
+
+int object_data(struct apply *ap, struct view *v, struct err *e)
+{
+	struct object *o = find_object(ap, view_varint(v));
+	size_t n = view_left(v);
+	const uint8_t *p = view_raw(v, n);
+
+	if (!view_done(v) || !o || n == 0)
+		return err_set(e, ERR_INTEGRITY, "malformed OBJ_DATA, or of an object that is not open");
+	if (o->stored.len + n > OBJECT_MAX || ap->object_bytes + n > OBJECTS_BYTES_MAX)
+		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " exceeds the limits", o->ordinal);
+	buf_put(&o->stored, p, n);
+	ap->object_bytes += n;
+	return buf_finish(&o->stored, e);
+}
+
+struct memory { const char *p; size_t left; };
+
+static ssize_t from_memory(void *ctx, void *p, size_t n, struct err *e)
+{
+	struct memory *m = ctx;
+
+	(void)e;
+	if (n > m->left)
+		n = m->left;
+	memcpy(p, m->p, n);
+	m->p += n;
+	m->left -= n;
+	return (ssize_t)n;
+}
+
+/* ---- packs ---- */
+
+static int copy_content(struct apply *ap, struct pack_reader *r, const struct entry *en, int fd, struct err *e)
+{
+	uint64_t total = 0;
+	ssize_t n;
+
+	while ((n = pack_read(r, ap->copy, COPY_BYTES, e)) > 0) {
+		if (io_write_all(SITE, fd, ap->copy, (size_t)n, en->path, e) < 0)
+			return -1;
+		total += (uint64_t)n;
+	}
+	if (n < 0)
+		return -1;
+	if (total != en->size)
+		return err_set(e, ERR_INTEGRITY, "%" PRIu64 " bytes came, %" PRIu64 " were announced", total, en->size);
+	ap->a->done.bytes += total;
+	return 0;
+}
+
+static int file_from_pack(struct apply *ap, struct pack_reader *r, const struct entry *en, const struct attr_set *attrs,
+    struct err *e)
+{
+	char tmp[TMP_NAME];
+	OWN_FD int fd = tree_tmp_file(ap, tmp, e);
+
+	if (fd < 0)
+		return -1;
+	if (copy_content(ap, r, en, fd, e) < 0) {
+		(void)unlinkat(ap->staging, tmp, 0);
+		return -1;
+	}
+	return tree_finish(ap, en, attrs, take_fd(&fd), tmp, e);
+}
+
+static int entry_from_pack(struct apply *ap, struct pack_reader *r, const struct entry *en, const struct attr_set *attrs,
+    struct err *e)
+{
+	if (en->link_to)
+		return tree_link(ap, en, e);
+	switch (en->type) {
+	case ENTRY_DIR: return tree_dir(ap, en->path, e);
+	case ENTRY_FILE: return file_from_pack(ap, r, en, attrs, e);
+	default: return tree_special(ap, en, attrs, e);
+	}
+}
+
+static int apply_pack(struct apply *ap, const struct object *o, struct err *e)
+{
+	struct memory m = { o->stored.data, o->stored.len };
+	OWN(pack_reader_freep) struct pack_reader *r = NULL;
+	int more;
+
+	if (pack_reader_new(&r, from_memory, &m, e) < 0)
+		return -1;
+	do {
+		OWN_ENTRY struct entry en = ENTRY_INIT;
+		OWN_ATTRS struct attr_set attrs = ATTR_SET_INIT;
+		struct err why = ERR_INIT;
+
+		if ((more = pack_next(r, &en, &attrs, e)) <= 0)
+			continue;
+		int rc = entry_from_pack(ap, r, &en, &attrs, &why);
+
+		/* A pack that lies about one entry is not believed about the others. */
+		if (rc < 0 && why.class == ERR_INTEGRITY) {
+			*e = why;
+			return -1;
+		}
+		if (apply_settle(ap, en.path, rc, &why, e) < 0)
+			return -1;
+	} while (more > 0);
+	return more;
+}
+
+/* ---- slices ---- */
+
+static struct large *find_large(struct apply *ap, uint64_t id)
+{
+	for (size_t i = 0; i < ap->large_count; i++)
+		if (ap->larges[i].id == id)
+			return &ap->larges[i];
+	return NULL;
+}
+
+static void drop_large(struct apply *ap, struct large *l)
+{
+	if (l->fd >= 0) {
+		(void)close(l->fd);
+		(void)unlinkat(ap->staging, l->tmp, 0);
+	}
+	free(l->path);
+	*l = ap->larges[--ap->large_count];
+}
+
+/* The content is reported as failed; what still comes for it is dropped. */
+static int fail_large(struct apply *ap, struct large *l, const struct err *why, struct err *e)
+{
+	if (l->fd >= 0) {
+		(void)close(take_fd(&l->fd));
+		(void)unlinkat(ap->staging, l->tmp, 0);
+	}
+	return apply_settle(ap, l->path, -1, why, e);
+}
+
+int large_begin(struct apply *ap, struct view *v, struct err *e)
+{
+	struct large l = { .id = view_varint(v), .fd = -1 }, *grown;
+	struct err why = ERR_INIT;
+	const uint8_t *p;
+	size_t n;
+
+	(void)view_varint(v);	/* the size now: the one that counts comes with LARGE_END */
+	p = view_bytes(v, PATH_BYTES_MAX, &n);
+	if (!view_done(v) || !path_is_safe((const char *)p, n) || l.id <= ap->large_max || ap->large_count >= LARGES_MAX)
+		return err_set(e, ERR_INTEGRITY, "malformed LARGE_BEGIN, an id used twice, or too many open");
+	if (!(grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown))) ||
+	    (ap->larges = grown, !(l.path = strndup((const char *)p, n))))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	l.fd = tree_tmp_file(ap, l.tmp, &why);
+	ap->large_max = l.id;
+	ap->larges[ap->large_count++] = l;
+	return l.fd < 0 ? fail_large(ap, &ap->larges[ap->large_count - 1], &why, e) : 0;
+}
+
+int large_abort(struct apply *ap, struct view *v, struct err *e)
+{
+	uint64_t id = view_varint(v);
+	struct large *l = find_large(ap, id);
+
+	if (!view_done(v) || id > ap->large_max)
+		return err_set(e, ERR_INTEGRITY, "malformed LARGE_ABORT");
+	if (l)
+		drop_large(ap, l);
+	return 0;
+}
+
+/* 1: the staged file could not be written (why); -1: the object itself is bad. */
+static int write_slice(struct apply *ap, const struct object *o, const struct large *l, uint64_t raw, struct err *why,
+    struct err *e)
+{
+	struct memory m = { o->stored.data, o->stored.len };
+	OWN(frame_reader_freep) struct frame_reader *r = NULL;
+	uint64_t at = o->offset, end;
+	ssize_t n;
+
+	if (__builtin_add_overflow(at, raw, &end) || end > INT64_MAX)
+		return err_set(e, ERR_INTEGRITY, "a slice beyond the end of any file");
+	if (frame_reader_new(&r, from_memory, &m, e) < 0)
+		return -1;
+	while ((n = frame_reader_get(r, ap->copy, COPY_BYTES, e)) > 0) {
+		if ((uint64_t)n > end - at)
+			return err_set(e, ERR_INTEGRITY, "a slice holds more than the %" PRIu64 " bytes announced", raw);
+		if (io_pwrite_all(SITE, l->fd, ap->copy, (size_t)n, at, l->path, why) < 0)
+			return 1;
+		at += (uint64_t)n;
+	}
+	if (n == 0 && at != end)
+		return err_set(e, ERR_INTEGRITY, "a slice ended after %" PRIu64 " of %" PRIu64 " bytes", at - o->offset, raw);
+	ap->a->done.bytes += raw;
+	return (int)n;
+}
+
+static int apply_slice(struct apply *ap, const struct object *o, uint64_t raw, struct err *e)
+{
+	struct large *l = find_large(ap, o->large_id);
+	struct err why = ERR_INIT;
+	int r;
+
+	if (!l && o->large_id > ap->large_max)
+		return err_set(e, ERR_INTEGRITY, "a slice of large content %" PRIu64 ", which never began", o->large_id);
+	if (!l || l->fd < 0)
+		return 0;	/* aborted, or already reported */
+	r = write_slice(ap, o, l, raw, &why, e);
+	return r == 1 ? fail_large(ap, l, &why, e) : r;
+}
+
+int object_end(struct apply *ap, struct view *v, struct err *e)
+{
+	struct object *o = find_object(ap, view_varint(v));
+	uint64_t raw = view_varint(v), stored = view_varint(v);
+	int r;
+
+	if (!view_done(v) || !o || o->stored.len != stored)
+		return err_set(e, ERR_INTEGRITY, "malformed OBJ_END, or not the bytes that were announced");
+	r = o->kind == MSG_KIND_PACK ? apply_pack(ap, o, e) : apply_slice(ap, o, raw, e);
+	if (r < 0)
+		return err_at(e, "object %" PRIu64, o->ordinal);
+	drop_object(ap, o);
+	return 0;
+}
+
+/* Ranges that the source has as holes and that came as zeros inside a slice become holes again. */
+static int punch_holes(int fd, const struct entry *en, struct err *e)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i <= en->layout_count; i++) {
+		uint64_t next = i < en->layout_count ? en->layout[i].offset : en->size;
+
+		if (next > at && lseek(fd, (off_t)at, SEEK_DATA) < (off_t)next &&
+		    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)(next - at)) < 0)
+			return err_sys(e, "cannot make its holes");
+		if (i < en->layout_count)
+			at = en->layout[i].offset + en->layout[i].length;
+	}
+	return 0;
+}
+
+static int finish_large(struct apply *ap, struct large *l, const struct entry *en, struct err *e)
+{
+	OWN_ATTRS struct attr_set attrs = ATTR_SET_INIT;
+
+	if (strcmp(l->path, en->path) != 0 || en->type != ENTRY_FILE)
+		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " began with another name", l->id);
+	if (attr_load(ap, en, &attrs, e) < 0)
+		return -1;
+	if (ftruncate(l->fd, (off_t)en->size) < 0)
+		return err_sys(e, "truncate");
+	if ((en->has & ENTRY_HAS_LAYOUT) && punch_holes(l->fd, en, e) < 0)
+		return -1;
+	return tree_finish(ap, en, &attrs, take_fd(&l->fd), l->tmp, e);
+}
+
+int large_end(struct apply *ap, struct view *v, struct err *e)
+{
+	struct large *l = find_large(ap, view_varint(v));
+	OWN_ENTRY struct entry en = ENTRY_INIT;
+	struct err why = ERR_INIT;
+	int r = 0;
+
+	if (entry_decode(v, &en, NULL, e) < 0)
+		return -1;
+	if (!view_done(v) || !l || en.size > INT64_MAX)
+		return err_set(e, ERR_INTEGRITY, "malformed LARGE_END, or of a content that is not open");
+	if (l->fd >= 0) {
+		int rc = finish_large(ap, l, &en, &why);
+
+		r = apply_settle(ap, en.path, rc, &why, e);
+	}
+	drop_large(ap, l);
+	return r;
+}
+
+/* ---- attribute blobs ---- */
+
+static void attr_name(const uint8_t digest[DIGEST_LEN], char out[80])
+{
+	char hex[DIGEST_HEX];
+
+	hex_of(digest, DIGEST_LEN, hex);
+	(void)snprintf(out, 80, "attr-%s", hex);
+}
+
+int attr_keep(struct apply *ap, const void *p, size_t n, struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	OWN_ATTRS struct attr_set check = ATTR_SET_INIT;
+	char name[80];
+
+	if (n > ATTR_BLOB_MAX)
+		return err_set(e, ERR_INTEGRITY, "an attribute blob of %zu bytes", n);
+	if (attr_set_decode(&check, p, n, e) < 0 || digest_sha256(p, n, digest, e) < 0)
+		return -1;
+	attr_name(digest, name);
+	OWN_FD int fd = openat(ap->staging, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(e, "create in " STAGING);
+	if (io_write_all(SITE, fd, p, n, STAGING, e) < 0) {
+		e->class = ERR_TEMPORARY;
+		return -1;
+	}
+	return 0;
+}
+
+static int load_blob(struct apply *ap, const uint8_t digest[DIGEST_LEN], struct attr_set *out, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	uint8_t found[DIGEST_LEN];
+	char name[80];
+
+	attr_name(digest, name);
+	if (io_read_file(ap->staging, name, ATTR_BLOB_MAX, &b, e) < 0)
+		return err_at(e, "its attributes did not arrive");
+	if (digest_sha256(b.data ? b.data : "", b.len, found, e) < 0)
+		return -1;
+	if (memcmp(found, digest, DIGEST_LEN) != 0)
+		return err_set(e, ERR_INTEGRITY, "its attributes changed in " STAGING);
+	return attr_set_decode(out, b.data, b.len, e);
+}
+
+int attr_load(struct apply *ap, const struct entry *en, struct attr_set *out, struct err *e)
+{
+	if ((en->has & ENTRY_HAS_XATTR) && load_blob(ap, en->xattr, out, e) < 0)
+		return -1;
+	if ((en->has & ENTRY_HAS_ACL) && load_blob(ap, en->acl, out, e) < 0)
+		return -1;
+	return 0;
+}
+
+void objects_dispose(struct apply *ap)
+{
+	while (ap->object_count)
+		drop_object(ap, &ap->objects[0]);
+	while (ap->large_count)
+		drop_large(ap, &ap->larges[0]);
+	free(ap->objects);
+	free(ap->larges);
+}

@@ -1,0 +1,507 @@
+#include "apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "clock.h"
+#include "digest.h"
+#include "esc.h"
+#include "finalise.h"
+#include "sys.h"
+
+#define STAGE_WAIT_NS (15 * 1000000000ll)	/* a predecessor that lost its connection is gone by then */
+
+enum entry_type tree_type(uint32_t st_mode)
+{
+	switch (st_mode & S_IFMT) {
+	case S_IFREG: return ENTRY_FILE;
+	case S_IFDIR: return ENTRY_DIR;
+	case S_IFLNK: return ENTRY_SYMLINK;
+	case S_IFIFO: return ENTRY_FIFO;
+	case S_IFCHR: return ENTRY_CHAR;
+	case S_IFBLK: return ENTRY_BLOCK;
+	case S_IFSOCK: return ENTRY_SOCKET;
+	default: return (enum entry_type)0;
+	}
+}
+
+/* ---- the staging directory ---- */
+
+static int lock_stage(int fd, struct err *e)
+{
+	int64_t until = clock_mono_ns() + STAGE_WAIT_NS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_sys(e, "lock of " STAGING);
+		if (clock_mono_ns() > until)
+			return err_set(e, ERR_TEMPORARY, "another agent is writing beneath this root");
+		(void)usleep(100 * 1000);
+	}
+	return 0;
+}
+
+static int empty_stage(int fd, struct err *e)
+{
+	OWN_DIR DIR *d = NULL;
+	OWN_FD int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *de;
+
+	if (copy < 0 || !(d = fdopendir(copy)))
+		return err_sys(e, "read " STAGING);
+	(void)take_fd(&copy);
+	while ((errno = 0, de = readdir(d))) {
+		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+			continue;
+		/* Only files were ever made there: a directory is not ours, and stops us. */
+		if (sys_unlinkat(SITE, fd, de->d_name, 0) < 0)
+			return err_sys(e, "remove left-over " STAGING "/%s", esc_s(de->d_name));
+	}
+	return errno ? err_sys(e, "read " STAGING) : 0;
+}
+
+static bool still_named(int root, int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && fstatat(root, STAGING, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino;
+}
+
+int tree_stage_open(struct apply *ap, struct err *e)
+{
+	int root = ap->a->root;
+
+	for (;;) {
+		OWN_FD int fd = -1;
+
+		if (mkdirat(root, STAGING, 0700) < 0 && errno != EEXIST)
+			return err_sys(e, "mkdir %s/" STAGING, esc_s(ap->a->root_path));
+		fd = openat(root, STAGING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;	/* its owner removed it just now */
+		if (fd < 0)
+			return err_sys(e, "open %s/" STAGING, esc_s(ap->a->root_path));
+		if (lock_stage(fd, e) < 0)
+			return err_at(e, "%s", esc_s(ap->a->root_path));
+		if (!still_named(root, fd))
+			continue;
+		if (fchmod(fd, 0700) < 0)
+			return err_sys(e, "chmod %s/" STAGING, esc_s(ap->a->root_path));
+		if (empty_stage(fd, e) < 0)
+			return err_at(e, "%s", esc_s(ap->a->root_path));
+		ap->staging = take_fd(&fd);
+		return 0;
+	}
+}
+
+int tree_stage_close(struct apply *ap, struct err *e)
+{
+	if (empty_stage(ap->staging, e) < 0)
+		return -1;
+	if (unlinkat(ap->a->root, STAGING, AT_REMOVEDIR) < 0)
+		return err_sys(e, "rmdir %s/" STAGING, esc_s(ap->a->root_path));
+	own_closep(&ap->staging);
+	ap->staging = -1;
+	return 0;
+}
+
+void tree_tmp_name(struct apply *ap, char tmp[TMP_NAME])
+{
+	(void)snprintf(tmp, TMP_NAME, "%" PRIu64, ap->next_tmp++);
+}
+
+int tree_tmp_file(struct apply *ap, char tmp[TMP_NAME], struct err *e)
+{
+	int fd;
+
+	tree_tmp_name(ap, tmp);
+	fd = openat(ap->staging, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, "create in " STAGING) : fd;
+}
+
+/* ---- parents ---- */
+
+void tree_forget_parent(struct apply *ap)
+{
+	own_closep(&ap->parent_fd);
+	ap->parent_fd = -1;
+	free(take_ptr(&ap->parent));
+}
+
+static bool is_dir(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/*
+ * Without root a directory of our own may lack the owner's write bit; it gets it for now, its final mode comes with its own
+ * entry.  True when it was worth a second try.
+ */
+static bool open_up(int dir)
+{
+	char proc[32];
+	struct stat st;
+
+	if (geteuid() == 0 || fstat(dir, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0700) == 0700)
+		return false;
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", dir);
+	return chmod(proc, (st.st_mode & 07777) | 0700) == 0;
+}
+
+/* A directory name beneath dir; what stands there and is none gives way. */
+static int make_dir(int dir, const char *name, struct err *e)
+{
+	for (int tries = 0; tries < 3; tries++) {
+		if (mkdirat(dir, name, 0700) == 0 || (errno == EEXIST && is_dir(dir, name)))
+			return 0;
+		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT)
+			return err_sys(e, "cannot replace %s by a directory", esc_s(name));
+		if (errno == EACCES && !open_up(dir))
+			return err_sys(e, "mkdir %s", esc_s(name));
+	}
+	return err_sys(e, "mkdir %s", esc_s(name));
+}
+
+/* Component by component, making what is missing. */
+static int make_parents(int root, const char *dirs, struct err *e)
+{
+	OWN_FREE char *copy = strdup(dirs);
+	OWN_FD int cur = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	char *save = NULL;
+
+	if (!copy || cur < 0)
+		return err_sys(e, "parents of %s", esc_s(dirs));
+	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
+		int next;
+
+		if (make_dir(cur, name, e) < 0)
+			return -1;
+		next = openat(cur, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return err_sys(e, "open %s", esc_s(name));
+		(void)close(cur);
+		cur = next;
+	}
+	return take_fd(&cur);
+}
+
+/* Fd (borrowed, valid until the next call) of the parent of path, made when missing; *base points into path. */
+static int parent_of(struct apply *ap, const char *path, const char **base, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	OWN_FREE char *dirs = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	int fd;
+
+	if (!dirs)
+		return err_sys(e, "%s", esc_s(path));
+	*base = slash ? slash + 1 : path;
+	if (ap->parent && strcmp(ap->parent, dirs) == 0)
+		return ap->parent_fd;
+	tree_forget_parent(ap);
+	fd = path_open_beneath(ap->a->root, dirs, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		fd = make_parents(ap->a->root, dirs, e);
+	else if (fd < 0)
+		return err_sys(e, "open directory %s", esc_s(dirs));
+	if (fd < 0)
+		return -1;
+	ap->parent = take_ptr(&dirs);
+	return ap->parent_fd = fd;
+}
+
+static bool reserved(const char *path) { return path_is_beneath(path, STAGING) || strcmp(path, ".") == 0; }
+
+static int parent_for_writing(struct apply *ap, const char *path, const char **base, struct err *e)
+{
+	if (reserved(path))
+		return err_set(e, ERR_REFUSED, "the name belongs to waybill");
+	return parent_of(ap, path, base, e);
+}
+
+int tree_dir(struct apply *ap, const char *path, struct err *e)
+{
+	const char *base;
+	int dir;
+
+	if (strcmp(path, ".") == 0)
+		return 0;
+	if ((dir = parent_for_writing(ap, path, &base, e)) < 0)
+		return -1;
+	return make_dir(dir, base, e);
+}
+
+/* ---- a directory in whose place something else comes ---- */
+
+static int aside_name(const char *path, char out[64], struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	char hex[17];
+
+	if (digest_sha256(path, strlen(path), digest, e) < 0)
+		return -1;
+	hex_of(digest, 8, hex);
+	(void)snprintf(out, 64, ASIDE_PREFIX "%s", hex);
+	return 0;
+}
+
+static int remember_aside(struct apply *ap, const char *path, struct err *e)
+{
+	char **grown = realloc(ap->asides, (ap->aside_count + 1) * sizeof(*grown));
+	char *copy = strdup(path);
+
+	if (grown)
+		ap->asides = grown;
+	if (!grown || !copy) {
+		free(copy);
+		return err_sys(e, "%s", esc_s(path));
+	}
+	ap->asides[ap->aside_count++] = copy;
+	return 0;
+}
+
+/*
+ * Its entries may be known ones whose removal is still to come, or foreign ones that must be kept: so it is renamed to a name that
+ * follows from its path, where tree_remove finds it (after a crash as well), and goes once it is empty.
+ */
+static int set_aside(struct apply *ap, int dir, const char *base, const char *path, struct err *e)
+{
+	char aside[64];
+
+	if (unlinkat(dir, base, AT_REMOVEDIR) == 0)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return err_sys(e, "a directory stands in its place");
+	if (aside_name(path, aside, e) < 0)
+		return -1;
+	(void)unlinkat(dir, aside, AT_REMOVEDIR);	/* an empty one of before */
+	if (sys_renameat(SITE, dir, base, dir, aside) < 0)
+		return err_sys(e, "cannot set aside the directory in its place as %s", aside);
+	return remember_aside(ap, path, e);
+}
+
+int tree_drop_asides(struct apply *ap, struct err *e)
+{
+	for (size_t i = 0; i < ap->aside_count; i++) {
+		struct err why = ERR_INIT;
+		const char *base;
+		char aside[64];
+		int dir = parent_of(ap, ap->asides[i], &base, &why);
+
+		if (dir < 0 || aside_name(ap->asides[i], aside, &why) < 0) {
+			if (apply_settle(ap, ap->asides[i], -1, &why, e) < 0)
+				return -1;
+			continue;
+		}
+		if (unlinkat(dir, aside, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			continue;
+		(void)err_sys(&why, "the directory that stood here had foreign entries; kept beside it as %s", aside);
+		if (apply_settle(ap, ap->asides[i], -1, &why, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- putting in place ---- */
+
+static int put_in_place(struct apply *ap, const char *tmp, const char *path, struct err *e)
+{
+	const char *base;
+	int dir = parent_for_writing(ap, path, &base, e);
+
+	for (int tries = 0; dir >= 0 && tries < 3; tries++) {
+		if (sys_renameat(SITE, ap->staging, tmp, dir, base) == 0)
+			return 0;
+		if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
+			if (set_aside(ap, dir, base, path, e) < 0)
+				break;
+			continue;
+		}
+		if (errno == EACCES && open_up(dir))
+			continue;
+		if (errno == EXDEV)
+			(void)err_set(e, ERR_PERMANENT, "another file system is mounted inside the target; a dataset stays on one");
+		else
+			(void)err_sys(e, "cannot put it in place");
+		break;
+	}
+	if (e->class == ERR_NONE)
+		(void)err_set(e, ERR_PERMANENT, "cannot put it in place: a directory comes back there each time");
+	(void)unlinkat(ap->staging, tmp, 0);
+	return -1;
+}
+
+static unsigned finalise_what(const struct apply *ap)
+{
+	return agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0;
+}
+
+/* Immutable and append-only files cannot be renamed: their flags come with MSG_FINAL. */
+static unsigned staged_what(const struct apply *ap, const struct entry *en)
+{
+	return (en->has & ENTRY_HAS_FLAGS) && (en->flags & 0x30) ? 0 : finalise_what(ap);
+}
+
+static int put_flags(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct buf *missed, struct err *e)
+{
+	OWN_FD int fd = -1;
+
+	if (staged_what(ap, en) == finalise_what(ap) || en->type != ENTRY_FILE)
+		return 0;
+	if ((fd = path_open_beneath(ap->a->root, en->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0)) < 0)
+		return err_sys(e, "open to set inode flags");
+	return finalise(fd, finalise_what(ap), en, attrs, missed, e);
+}
+
+int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const char *tmp, struct err *e)
+{
+	OWN_BUF struct buf missed = BUF_INIT;
+	OWN_FD int owned = fd;
+	int r = finalise(fd, staged_what(ap, en), en, attrs, &missed, e), late;
+
+	if (r >= 0 && ap->fsync_each && en->type == ENTRY_FILE && sys_fsync(SITE, fd) < 0)
+		r = err_sys(e, "fsync");
+	if (close(take_fd(&owned)) < 0 && r >= 0)
+		r = err_sys(e, "close");
+	if (r < 0) {
+		(void)unlinkat(ap->staging, tmp, 0);
+		return -1;
+	}
+	if (put_in_place(ap, tmp, en->path, e) < 0)
+		return -1;
+	if ((late = put_flags(ap, en, attrs, &missed, e)) < 0)
+		return -1;
+	if (r || late)
+		return err_set(e, ERR_PERMANENT, "in place, but not as it was: %s", missed.data);
+	return 0;
+}
+
+static int make_special(struct apply *ap, const struct entry *en, const char *tmp)
+{
+	dev_t dev = makedev(en->rdev_major, en->rdev_minor);
+
+	switch (en->type) {
+	case ENTRY_SYMLINK: return symlinkat(en->target ? en->target : "", ap->staging, tmp);
+	case ENTRY_FIFO: return mknodat(ap->staging, tmp, S_IFIFO | 0600, 0);
+	case ENTRY_CHAR: return mknodat(ap->staging, tmp, S_IFCHR | 0600, dev);
+	case ENTRY_BLOCK: return mknodat(ap->staging, tmp, S_IFBLK | 0600, dev);
+	default: errno = ENOTSUP; return -1;
+	}
+}
+
+int tree_special(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct err *e)
+{
+	char tmp[TMP_NAME];
+	int fd;
+
+	tree_tmp_name(ap, tmp);
+	if (make_special(ap, en, tmp) < 0)
+		return err_sys(e, "cannot make a %s", entry_type_name(en->type));
+	fd = openat(ap->staging, tmp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "open in " STAGING);
+	return tree_finish(ap, en, attrs, fd, tmp, e);
+}
+
+/* ---- links ---- */
+
+int tree_link(struct apply *ap, const struct entry *en, struct err *e)
+{
+	const char *from, *base;
+	OWN_FD int source = path_open_parent(ap->a->root, en->link_to, &from);
+	struct stat first, here;
+	char tmp[TMP_NAME];
+	int dir;
+
+	if (source < 0 || fstatat(source, from, &first, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, "its first name %s", esc_s(en->link_to));
+	if (tree_type(first.st_mode) != en->type || en->type == ENTRY_DIR)
+		return err_set(e, ERR_PERMANENT, "its first name %s is no %s", esc_s(en->link_to), entry_type_name(en->type));
+	if ((dir = parent_for_writing(ap, en->path, &base, e)) < 0)
+		return -1;
+	if (fstatat(dir, base, &here, AT_SYMLINK_NOFOLLOW) == 0 && here.st_ino == first.st_ino && here.st_dev == first.st_dev)
+		return 0;
+	tree_tmp_name(ap, tmp);
+	if (linkat(source, from, ap->staging, tmp, 0) < 0)
+		return err_sys(e, "cannot link it to %s", esc_s(en->link_to));
+	return put_in_place(ap, tmp, en->path, e);
+}
+
+/* ---- removal ---- */
+
+/* path with the first of its directories that was set aside replaced by its aside name; NULL when there is none. */
+static char *path_in_aside(struct apply *ap, const char *path)
+{
+	for (const char *p = path; ; p++) {
+		struct err ignored = ERR_INIT;
+		OWN_FREE char *prefix = NULL;
+		OWN_BUF struct buf b = BUF_INIT;
+		char aside[64];
+		const char *base;
+		size_t n;
+
+		if (*p != '/' && *p != '\0')
+			continue;
+		if (!(prefix = strndup(path, (size_t)(p - path))) || aside_name(prefix, aside, &ignored) < 0)
+			return NULL;
+		base = strrchr(prefix, '/');
+		n = base ? (size_t)(base + 1 - prefix) : 0;
+		buf_put(&b, prefix, n);
+		buf_puts(&b, aside);
+		if (!b.failed) {
+			OWN_FD int fd = path_open_beneath(ap->a->root, b.data, O_PATH | O_DIRECTORY, 0);
+
+			if (fd >= 0) {
+				buf_puts(&b, p);
+				return b.failed ? NULL : buf_take(&b);
+			}
+		}
+		if (*p == '\0')
+			return NULL;
+	}
+}
+
+/* 1: nothing of that type there. */
+static int remove_here(struct apply *ap, const char *path, enum entry_type type, struct err *e)
+{
+	const char *base;
+	OWN_FD int dir = path_open_parent(ap->a->root, path, &base);
+	struct stat st;
+
+	if (dir < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 1 : err_sys(e, "open its directory");
+	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 1 : err_sys(e, "stat");
+	if (tree_type(st.st_mode) != type)
+		return 1;
+	for (int tries = 0; tries < 2; tries++) {
+		if (sys_unlinkat(SITE, dir, base, type == ENTRY_DIR ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
+			return 0;
+		if (errno == ENOTEMPTY || errno == EEXIST)
+			return err_set(e, ERR_PERMANENT, "foreign entries inside; the directory was kept");
+		if (errno != EACCES || !open_up(dir))
+			break;
+	}
+	return err_sys(e, "cannot remove it");
+}
+
+int tree_remove(struct apply *ap, const char *path, enum entry_type type, struct err *e)
+{
+	OWN_FREE char *elsewhere = NULL;
+	int r;
+
+	if (reserved(path))
+		return err_set(e, ERR_REFUSED, "neither the root nor a name of waybill is removed");
+	if (type == ENTRY_DIR)
+		tree_forget_parent(ap);
+	if ((r = remove_here(ap, path, type, e)) <= 0 || !(elsewhere = path_in_aside(ap, path)))
+		return r < 0 ? -1 : 0;
+	return remove_here(ap, elsewhere, type, e) < 0 ? -1 : 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * fence - a runner that was overtaken may not write any more (design.md 9).
+ *
+ * Each START carries the epoch of its runner.  The highest epoch seen for a root is kept in the agent's private directory (beside
+ * the agent when that is 0700 and ours, else ~/.cache/waybill, else /var/lib/waybill for root), under the SHA-256 of
+ * the root's path, together with the identity of the directory: a root made anew starts afresh.
+ */
+#ifndef FENCE_H
+#define FENCE_H
+
+#include <stdint.h>
+#include "err.h"
+
+struct fence {
+	int dir;		/* owned: the private directory; -1 when not entered */
+	char name[80];
+	char identity[80];	/* dev:ino:btime of the root */
+	uint64_t epoch;
+};
+#define FENCE_INIT { -1, "", "", 0 }
+
+/* Records epoch for the root.  ERR_REFUSED when a higher one is recorded already. */
+int fence_enter(struct fence *f, int root, const char *root_path, uint64_t epoch, struct err *e) MUST_CHECK;
+/* Is ours still the highest?  ERR_REFUSED when a later runner has entered meanwhile. */
+int fence_still(const struct fence *f, struct err *e) MUST_CHECK;
+void fence_leave(struct fence *f);
+#define OWN_FENCE OWN(fence_leave)
+
+#endif
