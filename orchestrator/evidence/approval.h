@@ -47,6 +47,25 @@ struct gate {
 void gate_dispose(struct gate *g);
 #define OWN_GATE OWN(gate_dispose)
 
+/*
+ * Facts of a stage as far as the plan gives them: kind, title, window, and for clear the places, devices, discards, copies, method, people.
+ * The caller adds versions and roots to f.datasets (writable in `datasets`, one for each dataset of the stage, in the plan's order; drop
+ * those without a version by lowering f.dataset_count), package and skipped.
+ */
+struct facts {
+	struct statement_facts f;
+	struct statement_dataset *datasets;	/* owned, f.datasets points to it for package, accept, clear */
+	struct statement_device *devices;
+	struct statement_discard *discards;
+	struct statement_copy *copies;
+	char window[STATEMENT_WINDOW], retain[40];
+};
+#define FACTS_INIT { .datasets = NULL }
+void facts_dispose(struct facts *f);
+#define OWN_FACTS OWN(facts_dispose)
+/* p and plan_digest are borrowed and must outlive f. */
+int facts_from_plan(struct facts *f, const struct plan *p, const char *stage, const char *plan_digest, unsigned round, struct err *e) MUST_CHECK;
+
 /* Files of one approval as read from a tree. */
 struct approval_file { unsigned number; char *stage, *person; struct buf txt, sig; };
 struct approval_files { struct approval_file *v; size_t n; };
@@ -68,6 +87,11 @@ int gate_check(struct ledger *l, const struct plan *p, const struct statement_fa
 /* One line for people: "waits for: department (zhang, li): waybill approve ..."; or why it is refused. */
 void gate_text(const struct gate *g, struct buf *b);
 
+/*
+ * Head of a statement that this person would sign: name, party, time, and for clear the validity (clear.valid, or 30 days from now).
+ * ERR_REFUSED: no such person, no key, or an operator, who can never open a gate of this plan.  Strings are borrowed from p.
+ */
+int approval_head(const struct plan *p, const char *person, const char *stage, enum statement_says says, int64_t now, struct statement_head *h, struct err *e) MUST_CHECK;
 /*
  * Checks a signed statement before it is recorded: person is of the plan with a key, namespace and basis are those of now, not
  * expired, signature good.  ERR_REFUSED for what a person must put right; ERR_UNVERIFIED when it could not be checked.

@@ -24,25 +24,25 @@ struct statement_dataset {	/* for package, accept, clear */
 	uint64_t version;
 	const char *root, *root_sm3;	/* hex; root_sm3 may be NULL */
 	uint64_t entries, bytes;
+	const char *host, *path;	/* clear: its place, which becomes a "path:" line of the scope (scope.h); else NULL */
+	const char *identity;		/* clear: "fsid:inode" of that root, becomes its "root:" line; may be NULL */
 };
-struct statement_place { const char *dataset, *host, *path; };		/* clear: what is erased */
 struct statement_discard { const char *dataset, *path, *reason; };	/* clear: destroyed though in no version */
-struct statement_device { const char *host, *at, *serial; };		/* clear: devices; serial may be NULL */
+struct statement_device { const char *host, *path, *serial; };	/* clear: whole devices; serial may be NULL */
 struct statement_copy { const char *what, *held_by; };			/* clear: declared copies elsewhere */
 
 /*
  * All that is signed for.  Zero-initialise; everything is borrowed.  Which fields are written depends on the stage:
- * datasets for package, accept, clear; the fields from places on for clear only.
+ * datasets for package, accept, clear; the fields from method on for clear only.
  */
 struct statement_facts {
 	const char *plan, *plan_digest;	/* name; hex of the plan digest */
 	const char *kind, *title;	/* title may be NULL */
 	const char *stage;
 	unsigned round;			/* 1, and one more after each rollback: earlier approvals fall then */
-	const char *window;		/* cutover.window, clear.valid: as the plan has them; may be NULL */
+	const char *window;		/* cutover.window, clear.valid: statement_window_text; may be NULL */
 	const char *package;		/* hex SHA-256 of the package's tagmanifest-sha256.txt; package and accept, may be NULL */
 	const struct statement_dataset *datasets; size_t dataset_count;
-	const struct statement_place *places; size_t place_count;
 	const char *method;		/* auto, overwrite, ... */
 	const char *require;		/* verdict asked for, may be NULL */
 	const char *retain_until;	/* may be NULL */
@@ -67,8 +67,10 @@ struct statement_head {		/* when building: all borrowed */
 
 /* Namespace in which a stage's statement is signed: approval@, acceptance@ (accept), clearance@ (clear). */
 const char *statement_namespace(const char *stage);
-/* "2026-.. / 2026-.." -> both ends (as plan windows are written); false if it is no window. */
-bool statement_window(const char *text, const char *zone, int64_t *from, int64_t *to);
+/* A window as it stands in statements: "TIME / TIME"; and read back, false if it is none. */
+#define STATEMENT_WINDOW 72
+char *statement_window_text(int64_t from, int64_t to, const char *zone, char out[STATEMENT_WINDOW]);
+bool statement_window(const char *text, int64_t *from, int64_t *to);
 
 /* The basis text alone, appended to b; ERR_USAGE when a field the stage needs is missing. */
 int statement_basis(const struct statement_facts *f, struct buf *b, struct err *e) MUST_CHECK;
@@ -89,8 +91,8 @@ void statement_dispose(struct statement *s);
 #define OWN_STATEMENT OWN(statement_dispose)
 /* Strict: ERR_INTEGRITY naming the line when anything is not as statement_build writes it. */
 int statement_parse(const char *text, size_t n, struct statement *s, struct err *e) MUST_CHECK;
-/* Calls fn for each line of a basis, keyword and value (escapes still in it); non-zero from fn stops and is returned. */
-int statement_basis_lines(const char *basis, int (*fn)(void *ctx, const char *keyword, const char *value), void *ctx);
+/* Calls fn for each line of a basis, keyword and value (escapes still in it, not NUL-terminated); non-zero stops and is returned. */
+int statement_basis_lines(const char *basis, int (*fn)(void *ctx, const char *keyword, size_t klen, const char *value, size_t vlen), void *ctx);
 /* What differs first between two bases, for people ("plan-digest was ..., is ..."); false when they are equal. */
 bool statement_basis_differs(const char *was, const char *is, char why[256]);
 
