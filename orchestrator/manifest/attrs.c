@@ -1,4 +1,5 @@
 #include "attrs.h"
+#include "base64.h"
 #include "esc.h"
 
 #include <errno.h>
@@ -50,48 +51,6 @@ int attr_set_add(struct attr_set *s, const char *name, const void *value, size_t
 	return 0;
 }
 
-static const char b64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void put_base64(struct buf *b, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i += 3) {
-		size_t left = n - i;
-		uint32_t v = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0);
-		char q[4] = { b64_digits[v >> 18], b64_digits[v >> 12 & 63],
-			left > 1 ? b64_digits[v >> 6 & 63] : '=', left > 2 ? b64_digits[v & 63] : '=' };
-
-		buf_put(b, q, 4);
-	}
-}
-
-static int b64_value(char c)
-{
-	const char *p = c ? strchr(b64_digits, c) : NULL;
-
-	return p ? (int)(p - b64_digits) : -1;
-}
-
-static bool get_base64(struct buf *b, const char *s, size_t n)
-{
-	if (n % 4)
-		return false;
-	for (size_t i = 0; i < n; i += 4) {
-		size_t pad = i + 4 < n ? 0 : (size_t)(s[i + 3] == '=') + (s[i + 2] == '=' && s[i + 3] == '=');
-		uint32_t v = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			int d = k < 4 - pad ? b64_value(s[i + k]) : 0;
-
-			if (d < 0)
-				return false;
-			v = v << 6 | (uint32_t)d;
-		}
-		for (size_t k = 0; k < 3 - pad; k++)
-			buf_putc(b, (char)(v >> (16 - 8 * k) & 255));
-	}
-	return true;
-}
-
 void attr_set_encode(const struct attr_set *s, bool acl, struct buf *b)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -99,7 +58,7 @@ void attr_set_encode(const struct attr_set *s, bool acl, struct buf *b)
 			continue;
 		esc_put_mtree(b, s->v[i].name, strlen(s->v[i].name));
 		buf_putc(b, '=');
-		put_base64(b, s->v[i].value, s->v[i].len);
+		base64_put(b, s->v[i].value, s->v[i].len, true);
 		buf_putc(b, '\n');
 	}
 }
@@ -112,12 +71,12 @@ static int decode_line(struct attr_set *s, const char *line, size_t n, struct bu
 	OWN_BUF struct buf value = BUF_INIT;
 	OWN_BUF struct buf again = BUF_INIT;
 
-	if (!eq || !esc_undo(&name, line, (size_t)(eq - line)) || !get_base64(&value, eq + 1, n - (size_t)(eq + 1 - line)) ||
+	if (!eq || !esc_undo(&name, line, (size_t)(eq - line)) || !base64_get(&value, eq + 1, n - (size_t)(eq + 1 - line)) ||
 	    name.len == 0 || memchr(name.data, '\0', name.len))
 		return err_set(e, ERR_INTEGRITY, "attribute blob: malformed line");
 	esc_put_mtree(&again, name.data, name.len);
 	buf_putc(&again, '=');
-	put_base64(&again, (const uint8_t *)value.data, value.len);
+	base64_put(&again, value.data, value.len, true);
 	if (buf_finish(&again, e) < 0 || buf_finish(&name, e) < 0 || buf_finish(&value, e) < 0)
 		return -1;
 	if (again.len != n || memcmp(again.data, line, n) != 0 || (last->len && strcmp(last->data, name.data) >= 0))
