@@ -9,10 +9,10 @@ host old; host new
 migration "old:$TOP/src" "new:$TOP/dst" >"$TOP/move.yaml"
 interrupted=0
 for try in INT:0.3 INT:0.8 TERM:1.2 INT:1.8; do
-	"$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
+	# env, because a script's background jobs start with SIGINT ignored, and a person's do not
+	env --default-signal=INT "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
 	SCENARIO_PIDS+=("$pid")
 	sleep "${try#*:}"
-	# bash starts background jobs with SIGINT ignored; a program that restores its handlers is not told apart from one at a terminal
 	kill -"${try%:*}" "$pid" 2>/dev/null
 	for i in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
 	kill -0 "$pid" 2>/dev/null && fail "SIG${try%:*} after ${try#*:} s: still running 10 s later"
