@@ -1,5 +1,6 @@
 #include "codec.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
