@@ -1,0 +1,279 @@
+#include "archive.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "esc.h"
+#include "pack.h"
+
+#define OPEN_PACKS 8
+
+struct open_pack {
+	struct object_id id;
+	struct store_get *get;		/* NULL: slot is free */
+	struct pack_reader *reader;
+	uint64_t used;			/* clock of the last use */
+};
+
+struct archive {
+	struct workspace *w;
+	struct open_pack packs[OPEN_PACKS];
+	uint64_t clock, bytes;
+	struct buf content;		/* of the entry being read from a pack */
+	struct object_id slice_id;	/* the slice in slice */
+	bool have_slice;
+	struct buf slice;		/* raw bytes of the last slice */
+	struct digest *digest;
+};
+
+int archive_open(struct workspace *w, struct archive **out, struct err *e)
+{
+	OWN(archive_closep) struct archive *a = calloc(1, sizeof(*a));
+
+	if (!a || !(a->digest = digest_new(DIGEST_SHA256)))
+		return err_sys(e, "archive");
+	a->w = w;
+	*out = take_ptr(&a);
+	return 0;
+}
+
+static void close_pack(struct open_pack *p)
+{
+	pack_reader_free(p->reader);
+	store_get_close(p->get);
+	memset(p, 0, sizeof(*p));
+}
+
+static ssize_t from_store(void *ctx, void *p, size_t n, struct err *e) { return store_get_read(ctx, p, n, e); }
+
+static int open_pack(struct archive *a, const struct object_id *id, bool fresh, struct open_pack **out, struct err *e)
+{
+	struct open_pack *oldest = &a->packs[0];
+
+	for (size_t i = 0; i < OPEN_PACKS; i++) {
+		struct open_pack *p = &a->packs[i];
+
+		if (p->get && memcmp(&p->id, id, sizeof(*id)) == 0) {
+			if (!fresh) {
+				p->used = ++a->clock;
+				*out = p;
+				return 0;
+			}
+			oldest = p;
+			break;
+		}
+		if (!p->get || (oldest->get && p->used < oldest->used))
+			oldest = p;
+	}
+	close_pack(oldest);
+	if (store_get_open(a->w->store, STORE_PACK, id, &oldest->get, e) < 0)
+		return -1;
+	oldest->id = *id;
+	oldest->used = ++a->clock;
+	if (pack_reader_new(&oldest->reader, from_store, oldest->get, e) < 0) {
+		close_pack(oldest);
+		return -1;
+	}
+	*out = oldest;
+	return 0;
+}
+
+/* Content of the pack's current entry into a->content with its digest; entries that are too large are nobody's. */
+static int load_entry(struct archive *a, struct open_pack *p, uint64_t size, uint8_t digest[DIGEST_LEN], struct err *e)
+{
+	char *room;
+	ssize_t n;
+
+	buf_reset(&a->content);
+	if (size > PACK_FILE_MAX)
+		return err_set(e, ERR_INTEGRITY, "an entry of the pack is larger than packs allow");
+	for (;;) {
+		if (!(room = buf_reserve(&a->content, 65536)))
+			return buf_finish(&a->content, e);
+		if ((n = pack_read(p->reader, room, 65536, e)) <= 0)
+			break;
+		a->content.len += (size_t)n;
+		if (a->content.len > PACK_FILE_MAX)
+			return err_set(e, ERR_INTEGRITY, "an entry of the pack is larger than packs allow");
+	}
+	if (n < 0)
+		return -1;
+	digest_update(a->digest, a->content.data, a->content.len);
+	digest_final(a->digest, digest);
+	return 0;
+}
+
+/* Goes forward in the pack to the content with that digest: 1, 0 = not before its end, -1. */
+static int seek_content(struct archive *a, struct open_pack *p, const struct entry *want, struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+
+	for (;;) {
+		OWN_ENTRY struct entry en = ENTRY_INIT;
+		int got = pack_next(p->reader, &en, NULL, e);
+
+		if (got <= 0)
+			return got;
+		if (en.type != ENTRY_FILE || en.size != want->size)
+			continue;
+		if (load_entry(a, p, en.size, digest, e) < 0)
+			return -1;
+		if (memcmp(digest, want->sha256, DIGEST_LEN) == 0)
+			return 1;
+	}
+}
+
+static int damaged(const struct entry *en, const struct object_id *id, struct err *e)
+{
+	char hex[DIGEST_HEX];
+	OWN_FREE char *name = esc_dup(en->path, en->path_len);
+
+	hex_of(id->sha256, DIGEST_LEN, hex);
+	err_at(e, "archive object %s, needed for %s", hex, name ? name : "?");
+	if (e->class == ERR_PERMANENT)
+		e->class = ERR_INTEGRITY;
+	return -1;
+}
+
+static int from_pack(struct archive *a, const struct entry *en, const struct location *at, struct err *e)
+{
+	struct open_pack *p;
+	int got;
+
+	if (open_pack(a, &at->id, false, &p, e) < 0)
+		return damaged(en, &at->id, e);
+	got = seek_content(a, p, en, e);
+	/* Equal contents in one pack, or a caller that goes back: once more from the front. */
+	if (got == 0) {
+		if (open_pack(a, &at->id, true, &p, e) < 0)
+			return damaged(en, &at->id, e);
+		got = seek_content(a, p, en, e);
+	}
+	if (got < 0) {
+		close_pack(p);
+		return damaged(en, &at->id, e);
+	}
+	if (got == 0) {
+		err_set(e, ERR_INTEGRITY, "the pack does not hold this content");
+		return damaged(en, &at->id, e);
+	}
+	return 0;
+}
+
+static int load_slice(struct archive *a, const struct object_id *id, struct err *e)
+{
+	OWN(store_get_closep) struct store_get *g = NULL;
+	OWN(frame_reader_freep) struct frame_reader *r = NULL;
+	ssize_t n;
+	char rest[4096];
+
+	if (a->have_slice && memcmp(&a->slice_id, id, sizeof(*id)) == 0)
+		return 0;
+	a->have_slice = false;
+	buf_reset(&a->slice);
+	if (store_get_open(a->w->store, STORE_SLICE, id, &g, e) < 0 || frame_reader_new(&r, from_store, g, e) < 0)
+		return -1;
+	do {
+		char *room = buf_reserve(&a->slice, 1 << 18);
+
+		if (!room)
+			return buf_finish(&a->slice, e);
+		if ((n = frame_reader_get(r, room, 1 << 18, e)) > 0)
+			a->slice.len += (size_t)n;
+		if (a->slice.len > 4 * (size_t)SLICE_RAW)
+			return err_set(e, ERR_INTEGRITY, "the slice is larger than slices are");
+	} while (n > 0);
+	if (n < 0)
+		return -1;
+	/* To the very end, where the store compares the bytes with the id. */
+	while ((n = store_get_read(g, rest, sizeof(rest), e)) > 0)
+		;
+	if (n < 0)
+		return -1;
+	a->slice_id = *id;
+	a->have_slice = true;
+	return 0;
+}
+
+static int zeros(struct archive *a, uint64_t n)
+{
+	static const char z[65536];
+
+	while (n) {
+		size_t k = n < sizeof(z) ? (size_t)n : sizeof(z);
+
+		digest_update(a->digest, z, k);
+		n -= k;
+	}
+	return 0;
+}
+
+static int give_part(struct archive *a, const struct recipe_part *part, uint64_t offset, archive_sink sink, void *ctx, struct err *e)
+{
+	struct object_id id;
+
+	if (part->hole)
+		return zeros(a, part->length);
+	memcpy(id.sha256, part->slice, DIGEST_LEN);
+	if (load_slice(a, &id, e) < 0)
+		return -1;
+	if (part->offset > a->slice.len || part->length > a->slice.len - part->offset)
+		return err_set(e, ERR_INTEGRITY, "the recipe asks for more than the slice holds");
+	digest_update(a->digest, a->slice.data + part->offset, (size_t)part->length);
+	a->bytes += part->length;
+	return sink ? sink(ctx, offset, a->slice.data + part->offset, (size_t)part->length, e) : 0;
+}
+
+static int from_recipe(struct archive *a, const struct entry *en, const struct location *at, archive_sink sink, void *ctx, struct err *e)
+{
+	OWN_RECIPE struct recipe rc = RECIPE_INIT;
+	OWN_BUF struct buf text = BUF_INIT;
+	uint8_t digest[DIGEST_LEN];
+	uint64_t offset = 0;
+
+	if (store_get_bytes(a->w->store, STORE_RECIPE, &at->id, RECIPE_BYTES_MAX, &text, e) < 0 ||
+	    recipe_decode(&rc, text.data, text.len, e) < 0)
+		return damaged(en, &at->id, e);
+	if (rc.size != en->size || memcmp(rc.sha256, en->sha256, DIGEST_LEN) != 0) {
+		err_set(e, ERR_INTEGRITY, "the recipe is that of another content");
+		return damaged(en, &at->id, e);
+	}
+	digest_reset(a->digest);
+	for (size_t i = 0; i < rc.count; i++) {
+		if (give_part(a, &rc.parts[i], offset, sink, ctx, e) < 0)
+			return damaged(en, &at->id, e);
+		offset += rc.parts[i].length;
+	}
+	digest_final(a->digest, digest);
+	if (memcmp(digest, en->sha256, DIGEST_LEN) != 0) {
+		err_set(e, ERR_INTEGRITY, "the slices do not give the content's digest");
+		return damaged(en, &at->id, e);
+	}
+	return 0;
+}
+
+int archive_content(struct archive *a, const struct entry *en, const struct location *at, archive_sink sink, void *ctx, struct err *e)
+{
+	if (at->kind == LOCATION_RECIPE)
+		return from_recipe(a, en, at, sink, ctx, e);
+	if (at->kind != LOCATION_PACK)
+		return err_set(e, ERR_BUG, "content without a place");
+	if (from_pack(a, en, at, e) < 0)
+		return -1;
+	a->bytes += a->content.len;
+	return sink ? sink(ctx, 0, a->content.data, a->content.len, e) : 0;
+}
+
+uint64_t archive_bytes(const struct archive *a) { return a->bytes; }
+
+void archive_close(struct archive *a)
+{
+	if (!a)
+		return;
+	for (size_t i = 0; i < OPEN_PACKS; i++)
+		close_pack(&a->packs[i]);
+	buf_dispose(&a->content);
+	buf_dispose(&a->slice);
+	digest_free(a->digest);
+	free(a);
+}

@@ -1,0 +1,22 @@
+/*
+ * foreign - what lay at a target before the first copy: listed in the archive, never deleted, no difference.
+ */
+#ifndef FOREIGN_H
+#define FOREIGN_H
+
+#include "run.h"
+
+struct foreign;		/* sorted by walk order */
+/* The recorded list of the dataset's target (NULL in *out when there is none). */
+int foreign_load(struct run *r, const struct plan_dataset *d, struct foreign **out, struct err *e) MUST_CHECK;
+bool foreign_has(const struct foreign *f, const char *path, size_t n);	/* f may be NULL */
+void foreign_free(struct foreign *f);
+static inline void foreign_freep(struct foreign **f) { foreign_free(*f); }
+
+/*
+ * Walks the target (without reading contents) before its first version, keeps the list of what is there as a document in the archive and
+ * its digest under "foreign/PLAN/D" in state and in facts ("foreign_count", "foreign_sha256").
+ */
+int foreign_record(struct run *r, const struct plan_dataset *d, json_t *facts, struct err *e) MUST_CHECK;
+
+#endif

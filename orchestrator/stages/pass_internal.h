@@ -1,0 +1,107 @@
+/* pass_internal - shared by the files of pass.h only. */
+#ifndef PASS_INTERNAL_H
+#define PASS_INTERNAL_H
+
+#include "known.h"
+#include "pack.h"
+#include "pass.h"
+#include "passfile.h"
+#include "target.h"
+#include "u64set.h"
+
+#define FLUSH_BYTES (64u << 20)		/* stored bytes between two acknowledgements */
+#define FLUSH_ROWS 20000u		/* or entries, or */
+#define FLUSH_NS 3000000000LL		/* time */
+
+/* An object on its way from the source, by ordinal (ordinal - 1 is the index). */
+struct pass_object {
+	struct store_put *put;		/* open, else NULL */
+	bool ended;
+	enum store_kind kind;
+	struct object_id id;		/* once ended */
+	uint64_t place;			/* packs: index + 1 into places */
+};
+
+struct pass_place {
+	struct location at;		/* kind and id as far as known */
+	bool ready;			/* the object is in the archive under its id */
+};
+
+struct pass_large {			/* a large content whose slices have not all ended */
+	struct msg_entry m;		/* owned */
+	uint64_t place;
+};
+
+struct pass_row {			/* an entry that will be acknowledged */
+	struct entry *entry;		/* owned */
+	uint64_t place;			/* 0 = rests on no object */
+};
+
+struct pass_batch {			/* rows waiting for the target's acknowledgement of a token */
+	uint64_t token;
+	struct pass_row *rows;		/* owned */
+	size_t count;
+	struct pass_batch *next;
+};
+
+struct known_sender;
+
+struct pass {
+	struct run *r;
+	const struct plan_dataset *d;
+	const char *stage;
+	uint64_t last, version;		/* last complete version, and the one being made */
+	bool frozen;
+	int64_t started;		/* monotonic ns */
+	struct session *source;
+	struct known *known;		/* merge side */
+	struct known_item head;		/* its current item */
+	bool have_head;
+	struct known_sender *sender;
+	struct passfile *found, *gone;
+	struct pass_place *places;	/* owned; place - 1 is the index */
+	size_t place_count;
+	struct pass_object *objects;	/* owned */
+	size_t object_count;
+	struct pass_large *large;	/* owned, unordered */
+	size_t large_count;
+	struct pass_row *rows;		/* owned: not yet flushed */
+	size_t row_count;
+	struct pass_batch *batches, **batches_end;
+	uint64_t token, stored_since;
+	int64_t flushed_at;
+	struct target target;
+	struct u64set touched;		/* directories whose attributes must be set again */
+	char *prev;			/* path of the last ENTRY, for prefix coding */
+	uint64_t gone_count, last_entries, last_bytes;
+	struct run_progress progress;
+	int64_t shown;
+	struct pass_result result;
+};
+
+/* pass_objects.c */
+int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int pass_object_data(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int pass_object_end(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+/* Place of a known location (interned when it repeats the last one). */
+int pass_place(struct pass *p, const struct location *at, uint64_t *place, struct err *e) MUST_CHECK;
+int pass_pack_place(struct pass *p, uint64_t ordinal, uint64_t *place, struct err *e) MUST_CHECK;
+/* Takes m over; the recipe is made as soon as the slices have ended. */
+int pass_large_add(struct pass *p, struct msg_entry *m, uint64_t *place, struct err *e) MUST_CHECK;
+bool pass_place_ready(const struct pass *p, uint64_t place);
+int pass_attr(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+void pass_objects_free(struct pass *p);
+
+/* pass_acks.c */
+int pass_row(struct pass *p, const struct entry *en, uint64_t place, struct err *e) MUST_CHECK;
+/* Flush when due (force: now); wait: until everything is acknowledged. */
+int pass_flush(struct pass *p, bool force, bool wait, struct err *e) MUST_CHECK;
+void pass_acks_free(struct pass *p);
+
+/* pass_final.c: attributes, links, deletions, end record */
+int pass_finish_target(struct pass *p, struct err *e) MUST_CHECK;
+
+/* pass_commit.c */
+int pass_commit(struct pass *p, struct err *e) MUST_CHECK;
+
+#endif

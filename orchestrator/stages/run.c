@@ -1,0 +1,111 @@
+#include "run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "clock.h"
+#include "esc.h"
+#include "sign.h"
+
+static int next_epoch(struct run *r, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	char name[96], text[32];
+
+	(void)snprintf(name, sizeof(name), "epoch/%s", r->plan->name);
+	if (state_get(r->w->state, name, &b, e) < 0)
+		return -1;
+	r->epoch = b.len ? strtoull(b.data, NULL, 10) : 0;
+	/* state.db can be lost; the ledger cannot: an epoch is never below the number of events. */
+	if (r->epoch < r->standing.count)
+		r->epoch = r->standing.count;
+	r->epoch++;
+	(void)snprintf(text, sizeof(text), "%" PRIu64, r->epoch);
+	return state_set(r->w->state, name, text, strlen(text), e);
+}
+
+int run_open(struct run *r, struct workspace *w, const struct plan *plan, const char *plan_digest,
+    const struct run_options *o, const struct run_view *view, bool runner, struct err *e)
+{
+	memset(r, 0, sizeof(*r));
+	r->w = w;
+	r->plan = plan;
+	r->o = o;
+	r->view = view;
+	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest);
+	(void)pthread_mutex_init(&r->lock, NULL);
+	atomic_init(&r->cancelled, false);
+	if (!(r->hosts = calloc(plan->nhosts, sizeof(*r->hosts))))
+		return err_sys(e, "run");
+	if (standing_load(w->ledger, plan->name, &r->standing, e) < 0)
+		return -1;
+	return runner ? next_epoch(r, e) : 0;
+}
+
+void run_close(struct run *r)
+{
+	for (size_t i = 0; r->hosts && i < r->plan->nhosts; i++)
+		host_close(r->hosts[i]);
+	free(r->hosts);
+	standing_dispose(&r->standing);
+	(void)pthread_mutex_destroy(&r->lock);
+	memset(r, 0, sizeof(*r));
+}
+
+void run_show_stage(struct run *r, const char *stage, const char *state, const char *text)
+{
+	if (r->view && r->view->stage)
+		r->view->stage(r->view->ctx, stage, state, text);
+}
+
+void run_show_progress(struct run *r, const struct run_progress *p)
+{
+	if (r->view && r->view->progress)
+		r->view->progress(r->view->ctx, p);
+}
+
+/* The head as seen last, so that a cut tail shows (design.md 5). */
+static int remember_head(struct run *r, const struct ledger_event *ev, struct err *e)
+{
+	char name[96], text[96];
+
+	(void)snprintf(name, sizeof(name), "head/%s", r->plan->name);
+	(void)snprintf(text, sizeof(text), "%s %" PRIu64, ev->commit, ev->seq);
+	return state_set(r->w->state, name, text, strlen(text), e);
+}
+
+int run_event(struct run *r, struct ledger_txn *t, const char *stage, const char *state, json_t *data,
+    struct err *e, const char *text, ...)
+{
+	OWN_FREE char *json = json_dumps(data ? data : json_object(), JSON_COMPACT | JSON_SORT_KEYS);
+	OWN_FREE char *line = NULL;
+	char raw[1024], at[CLOCK_TEXT];
+	struct ledger_event ev = { .stage = stage, .state = state, .by = r->o->as ? r->o->as : "",
+		.plan_digest = r->plan_digest };
+	va_list ap;
+
+	json_decref(data);
+	va_start(ap, text);
+	(void)vsnprintf(raw, sizeof(raw), text, ap);
+	va_end(ap);
+	for (char *c = raw; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	line = strdup(raw);
+	if (!json || !line) {
+		ledger_txn_abandon(t);
+		return err_sys(e, "event");
+	}
+	ev.text = line;
+	ev.data = json;
+	ev.at = clock_text(clock_now_ns() / 1000000000, r->plan->timezone, at);
+	if (!t && ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0)
+		return -1;
+	if (ledger_txn_commit(t, &ev, r->o->key ? sign_for_ledger : NULL, (void *)(uintptr_t)r->o->key, e) < 0)
+		return err_at(e, "record %s %s of plan %s", stage, state, r->plan->name);
+	if (standing_apply(&r->standing, &ev, e) < 0)
+		return -1;
+	return remember_head(r, &ev, e);
+}

@@ -1,0 +1,104 @@
+/*
+ * run - what every stage works with: workspace, plan, where the plan stands, the hosts, who acts, who watches.
+ *
+ *   run_open -> stages -> run_close
+ *
+ * One thread runs the stages; run_cancel may come from any other.
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "messages.h"
+#include "plan.h"
+#include "plan_sha256.h"
+#include "standing.h"
+#include "transport.h"
+#include "wire.h"
+#include "workspace.h"
+
+struct run_progress {		/* of the act that is going on */
+	const char *stage, *dataset;
+	uint64_t entries, bytes;
+	uint64_t total_entries, total_bytes;	/* 0 = not known */
+};
+
+struct run_view {		/* who watches; any function may be NULL */
+	void *ctx;
+	void (*progress)(void *ctx, const struct run_progress *p);
+	void (*stage)(void *ctx, const char *stage, const char *state, const char *text);
+};
+
+struct run_options {		/* borrowed */
+	const char *as, *key;	/* person and key file, or NULL */
+	const char *until;	/* stage, or NULL */
+	const char *amend;	/* reason, or NULL */
+	const char *const *only;	/* datasets, NULL-terminated, or NULL */
+	bool yes, wait, stay_frozen, dry;
+	const char *agent_binary;	/* our own waybill-agent */
+};
+
+#define RUN_WIRES 8
+
+struct run {
+	struct workspace *w;		/* borrowed */
+	const struct plan *plan;	/* borrowed */
+	const struct run_options *o;	/* borrowed */
+	const struct run_view *view;	/* borrowed, may be NULL */
+	char plan_digest[DIGEST_HEX];
+	struct standing standing;
+	uint64_t epoch;			/* fencing number of this runner */
+	struct host **hosts;		/* by index in plan->hosts; NULL until first used */
+	pthread_mutex_t lock;
+	struct wire *wires[RUN_WIRES];	/* open sessions, for run_cancel */
+	atomic_bool cancelled;
+};
+
+/* w, plan, o and view stay the caller's.  Replays the ledger; takes a new epoch when runner is true. */
+int run_open(struct run *r, struct workspace *w, const struct plan *plan, const char *plan_digest,
+    const struct run_options *o, const struct run_view *view, bool runner, struct err *e) MUST_CHECK;
+void run_close(struct run *r);
+/* Ends every session with ERR_CANCELLED; async use from a signal-waiting thread. */
+void run_cancel(struct run *r);
+/* -1 (ERR_CANCELLED) after run_cancel. */
+int run_check(struct run *r, struct err *e) MUST_CHECK;
+
+void run_show_stage(struct run *r, const char *stage, const char *state, const char *text);
+void run_show_progress(struct run *r, const struct run_progress *p);
+
+/*
+ * Append one event.  t may be NULL (event only); it is consumed in every case.  data is stolen (may be NULL).  text is
+ * escaped here.  The standing is brought up to date.
+ */
+int run_event(struct run *r, struct ledger_txn *t, const char *stage, const char *state, json_t *data,
+    struct err *e, const char *text, ...) __attribute__((format(printf, 7, 8))) MUST_CHECK;
+
+/* ---- sessions with agents ---- */
+
+struct session {
+	struct host *host;		/* borrowed from the run */
+	struct channel *channel;
+	struct wire *wire;
+	struct msg_ready ready;
+	const char *host_name;		/* borrowed */
+	struct run *run;
+};
+
+/* The host's connection, opened and with its agent in place on first use. */
+int run_host(struct run *r, const char *name, struct host **out, struct err *e) MUST_CHECK;
+/* Starts a role at root; start is encoded (epoch is filled in).  READY has been received when 0. */
+int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,
+    struct session **out, struct err *e) MUST_CHECK;
+/* Waits for MSG_DONE and a clean exit; the balance into done (may be NULL). */
+int session_finish(struct session *s, struct msg_done *done, struct err *e) MUST_CHECK;
+void session_close(struct session *s);
+static inline void session_closep(struct session **s) { session_close(*s); }
+
+/* "HOST:/path" escaped, for messages. */
+#define PLACE_NAME 700
+char *place_name(const char *host, const char *path, char out[PLACE_NAME]);
+
+#endif

@@ -1,0 +1,171 @@
+/* Sessions with agents: a role started at a place, its READY, its end record. */
+#include "run.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "esc.h"
+#include "log.h"
+
+char *place_name(const char *host, const char *path, char out[PLACE_NAME])
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	buf_printf(&b, "%s:", host);
+	esc_put(&b, path, strlen(path));
+	(void)snprintf(out, PLACE_NAME, "%s", b.data ? b.data : "");
+	return out;
+}
+
+static void register_wire(struct run *r, struct wire *w)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < RUN_WIRES; i++)
+		if (!r->wires[i]) {
+			r->wires[i] = w;
+			break;
+		}
+	pthread_mutex_unlock(&r->lock);
+	if (atomic_load(&r->cancelled))
+		wire_cancel(w);
+}
+
+static void forget_wire(struct run *r, const struct wire *w)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < RUN_WIRES; i++)
+		if (r->wires[i] == w)
+			r->wires[i] = NULL;
+	pthread_mutex_unlock(&r->lock);
+}
+
+void run_cancel(struct run *r)
+{
+	atomic_store(&r->cancelled, true);
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < RUN_WIRES; i++)
+		if (r->wires[i])
+			wire_cancel(r->wires[i]);
+	pthread_mutex_unlock(&r->lock);
+}
+
+int run_check(struct run *r, struct err *e)
+{
+	if (!atomic_load(&r->cancelled))
+		return 0;
+	err_set(e, ERR_CANCELLED, "interrupted");
+	return err_hint(e, "the same command goes on from here");
+}
+
+/* A file named in the plan, kept as long as the host that uses it: the run frees both. */
+static const char *identity_of(const struct plan *p, const struct plan_host *h)
+{
+	return h->identity ? plan_file_path(p, h->identity) : NULL;
+}
+
+int run_host(struct run *r, const char *name, struct host **out, struct err *e)
+{
+	const struct plan_host *h = plan_host(r->plan, name);
+	size_t i;
+
+	if (!h)
+		return err_set(e, ERR_BUG, "host %s is not in the plan", name);
+	i = (size_t)(h - r->plan->hosts);
+	if (!r->hosts[i]) {
+		OWN(host_closep) struct host *opened = NULL;
+		OWN_FREE const char *identity = identity_of(r->plan, h);
+		struct host_spec spec = { .name = h->name, .ssh = h->ssh, .port = h->port, .host_key = h->host_key,
+			.identity = identity, .client = (enum host_client)h->client, .keepalive_s = h->keepalive_s,
+			.become_sudo = h->become_sudo, .via = h->via, .agent = h->agent,
+			.agent_binary = r->o->agent_binary };
+
+		if (run_check(r, e) < 0 || host_open(&opened, &spec, e) < 0 || host_agent(opened, e) < 0)
+			return -1;
+		log_info("host %s: %s%s%s", name, host_route(opened), *host_client_reason(opened) ? "; " : "",
+		    host_client_reason(opened));
+		r->hosts[i] = take_ptr(&opened);
+	}
+	*out = r->hosts[i];
+	return 0;
+}
+
+static int start_role(struct session *s, const char *role, struct msg_start *start, struct err *e)
+{
+	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
+	OWN_BUF struct buf b = BUF_INIT;
+	struct wire_options o = { .side = WIRE_ORCHESTRATOR, .in = channel_out(s->channel), .out = channel_in(s->channel),
+		.peer = s->host_name, .build = NULL };
+	int got;
+
+	if (wire_open(&s->wire, &o, e) < 0)
+		return -1;
+	register_wire(s->run, s->wire);
+	start->epoch = s->run->epoch;
+	msg_start_encode(&b, start);
+	if (buf_finish(&b, e) < 0 || wire_send(s->wire, WIRE_CONTROL, MSG_START, b.data, b.len, e) < 0)
+		return -1;
+	got = wire_recv(s->wire, WIRE_CONTROL, &f, e);
+	if (got < 0)
+		return -1;
+	if (got == 0 || f.type != MSG_READY)
+		return err_set(e, ERR_PERMANENT, "the %s agent did not report ready", role);
+	return msg_ready_decode(f.data, f.len, &s->ready, e);
+}
+
+int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,
+    struct session **out, struct err *e)
+{
+	OWN(session_closep) struct session *s = calloc(1, sizeof(*s));
+	const char *args[] = { role, "--root", root, NULL };
+	char place[PLACE_NAME];
+
+	if (!s)
+		return err_sys(e, "session");
+	s->run = r;
+	s->host_name = host;
+	if (run_host(r, host, &s->host, e) < 0)
+		return -1;
+	if (channel_agent(s->host, args, &s->channel, e) < 0 || start_role(s, role, start, e) < 0)
+		return err_at(e, "%s: %s", place_name(host, root, place), role);
+	*out = take_ptr(&s);
+	return 0;
+}
+
+int session_finish(struct session *s, struct msg_done *done, struct err *e)
+{
+	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
+	OWN_BUF struct buf tail = BUF_INIT;
+	struct msg_done balance = { 0 };
+	int got = wire_recv(s->wire, WIRE_CONTROL, &f, e), status = -1;
+	char line[256];
+
+	if (got < 0)
+		return -1;
+	if (got == 0 || f.type != MSG_DONE || msg_done_decode(f.data, f.len, &balance, e) < 0)
+		return err_set(e, ERR_TEMPORARY, "host %s: the agent ended without its end record; run the same command again",
+		    s->host_name);
+	forget_wire(s->run, s->wire);
+	wire_close(take_ptr(&s->wire));
+	if (channel_close(take_ptr(&s->channel), &status, &tail, e) < 0)
+		return -1;
+	if (status != 0)
+		return err_set(e, ERR_PERMANENT, "host %s: the agent ended with status %d: %s", s->host_name, status,
+		    proc_first_line(&tail, line));
+	if (done)
+		*done = balance;
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	if (!s)
+		return;
+	if (s->wire) {
+		forget_wire(s->run, s->wire);
+		wire_close(s->wire);
+	}
+	if (s->channel)
+		channel_abandon(s->channel);
+	msg_ready_dispose(&s->ready);
+	free(s);
+}

@@ -1,0 +1,222 @@
+#include "standing.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "clock.h"
+
+const char *stage_state_name(enum stage_state s)
+{
+	static const char *const names[] = { "open", "started", "done", "waiting", "failed", "refused" };
+
+	return names[s];
+}
+
+void standing_dispose(struct standing *s)
+{
+	free(s->datasets);
+	free(s->clear_data);
+	free(s->package_data);
+	*s = (struct standing)STANDING_INIT;
+}
+
+struct standing_dataset *standing_dataset(const struct standing *s, const char *name)
+{
+	for (size_t i = 0; i < s->dataset_count; i++)
+		if (strcmp(s->datasets[i].name, name) == 0)
+			return &s->datasets[i];
+	return NULL;
+}
+
+static struct standing_dataset *need_dataset(struct standing *s, const char *name, struct err *e)
+{
+	struct standing_dataset *d = standing_dataset(s, name), *v;
+
+	if (d)
+		return d;
+	if (!(v = realloc(s->datasets, (s->dataset_count + 1) * sizeof(*v)))) {
+		err_sys(e, "replay");
+		return NULL;
+	}
+	s->datasets = v;
+	d = &v[s->dataset_count++];
+	memset(d, 0, sizeof(*d));
+	(void)snprintf(d->name, sizeof(d->name), "%s", name);
+	return d;
+}
+
+static const char *text_of(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? s : "";
+}
+
+static uint64_t number_of(const json_t *j, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(j, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+static int take_version(struct standing *s, const json_t *j, struct err *e)
+{
+	struct standing_dataset *d = need_dataset(s, text_of(j, "dataset"), e);
+	const json_t *balance = json_object_get(j, "balance");
+
+	if (!d)
+		return -1;
+	d->version = number_of(j, "version");
+	d->entries = number_of(j, "entries");
+	d->bytes = number_of(j, "bytes");
+	d->failed = number_of(balance, "failed");
+	d->unsettled = number_of(balance, "unsettled");
+	d->seconds = json_number_value(json_object_get(j, "seconds"));
+	(void)snprintf(d->root, sizeof(d->root), "%s", text_of(j, "root"));
+	(void)snprintf(d->root_sm3, sizeof(d->root_sm3), "%s", text_of(j, "root_sm3"));
+	return 0;
+}
+
+static int take_check(struct standing *s, const struct ledger_event *ev, const json_t *j, bool restore, struct err *e)
+{
+	struct standing_dataset *d = need_dataset(s, text_of(j, "dataset"), e);
+	const char *side = text_of(j, "side");
+	struct standing_check *c;
+
+	if (!d)
+		return -1;
+	c = restore ? &d->restore : strcmp(side, "source") == 0 ? &d->source :
+	    strcmp(side, "archive") == 0 ? &d->archive : &d->target;
+	c->version = number_of(j, "version");
+	(void)snprintf(c->verdict, sizeof(c->verdict), "%s", text_of(j, "verdict"));
+	c->medium = strcmp(text_of(j, "read"), "medium") == 0;
+	c->full = json_is_true(json_object_get(j, "full"));
+	c->seq = ev->seq;
+	(void)clock_parse(ev->at, NULL, &c->at);
+	return 0;
+}
+
+static int take_clear(struct standing *s, const struct ledger_event *ev, struct err *e)
+{
+	if (strcmp(ev->state, "started") == 0) {
+		s->clearing = true;
+		memcpy(s->clear_started, ev->commit, sizeof(s->clear_started));
+		free(s->clear_data);
+		if (!(s->clear_data = strdup(ev->data)))
+			return err_sys(e, "replay");
+	} else if (strcmp(ev->state, "done") == 0) {
+		s->clearing = false;
+		s->cleared = true;
+	}
+	return 0;
+}
+
+static enum stage_state state_of(const char *word, enum stage_state old)
+{
+	static const struct { const char *word; enum stage_state state; } table[] = {
+		{ "started", STAGE_STARTED }, { "done", STAGE_DONE }, { "waiting", STAGE_WAITING },
+		{ "failed", STAGE_FAILED }, { "refused", STAGE_REFUSED } };
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(word, table[i].word) == 0)
+			return table[i].state;
+	return old;
+}
+
+/* The plan goes back to `copy`: everything from there on is to be done again. */
+static void reopen_from_copy(struct standing *s)
+{
+	for (int i = STAGE_COPY; i < STAGE_COUNT; i++)
+		s->stages[i] = STAGE_OPEN;
+}
+
+static int take_plan(struct standing *s, const struct ledger_event *ev, const json_t *j)
+{
+	if (strcmp(ev->state, "recorded") == 0 || strcmp(ev->state, "amended") == 0) {
+		(void)snprintf(s->plan_digest, sizeof(s->plan_digest), "%s", ev->plan_digest);
+		s->plan_version = number_of(j, "version");
+		for (int i = 0; i < STAGE_COUNT; i++)
+			s->stages[i] = STAGE_OPEN;
+	} else if (strcmp(ev->state, "abandoned") == 0) {
+		s->abandoned = true;
+	}
+	return 0;
+}
+
+static int take_stage(struct standing *s, const struct ledger_event *ev, const json_t *j, struct err *e)
+{
+	enum plan_stage stage;
+
+	if (!plan_stage_parse(ev->stage, &stage))
+		return 0;
+	s->stages[stage] = state_of(ev->state, s->stages[stage]);
+	(void)snprintf(s->stage_text[stage], sizeof(s->stage_text[stage]), "%s", ev->text);
+	(void)clock_parse(ev->at, NULL, &s->stage_at[stage]);
+	if (stage == STAGE_COPY && strcmp(ev->state, "started") == 0) {
+		reopen_from_copy(s);
+		s->stages[STAGE_COPY] = STAGE_STARTED;
+	}
+	if ((stage == STAGE_COPY || stage == STAGE_FINAL) && strcmp(ev->state, "version") == 0)
+		return take_version(s, j, e);
+	if (strcmp(ev->state, "checked") == 0)
+		return take_check(s, ev, j, stage == STAGE_RESTORE_TEST, e);
+	if (stage == STAGE_CLEAR)
+		return take_clear(s, ev, e);
+	if (stage == STAGE_PACKAGE && strcmp(ev->state, "done") == 0) {
+		free(s->package_data);
+		if (!(s->package_data = strdup(ev->data)))
+			return err_sys(e, "replay");
+	}
+	if (stage == STAGE_ACCEPT && strcmp(ev->state, "done") == 0) {
+		s->accepted = true;
+		(void)snprintf(s->accept_verdict, sizeof(s->accept_verdict), "%s", text_of(j, "verdict"));
+	}
+	return 0;
+}
+
+int standing_apply(struct standing *s, const struct ledger_event *ev, struct err *e)
+{
+	json_error_t je;
+	json_t *j = json_loads(ev->data && *ev->data ? ev->data : "{}", JSON_REJECT_DUPLICATES, &je);
+	int r;
+
+	if (!j)
+		return err_set(e, ERR_INTEGRITY, "event %06llu: its data is no JSON", (unsigned long long)ev->seq);
+	s->exists = true;
+	s->count = ev->seq;
+	memcpy(s->head, ev->commit, sizeof(s->head));
+	if (strcmp(ev->stage, "plan") == 0)
+		r = take_plan(s, ev, j);
+	else
+		r = take_stage(s, ev, j, e);
+	if (strcmp(ev->stage, "rollback") == 0 && strcmp(ev->state, "done") == 0) {
+		s->round++;
+		reopen_from_copy(s);
+	}
+	json_decref(j);
+	return r;
+}
+
+struct loader { struct standing *s; struct err *e; bool failed; };
+
+static int load_one(void *ctx, const struct ledger_event *ev)
+{
+	struct loader *l = ctx;
+
+	l->failed = standing_apply(l->s, ev, l->e) < 0;
+	return l->failed;
+}
+
+int standing_load(struct ledger *l, const char *plan, struct standing *s, struct err *e)
+{
+	struct loader loader = { s, e, false };
+	char oid[LEDGER_OID];
+	int r = ledger_head(l, plan, oid, e);
+
+	s->round = 1;
+	if (r <= 0)
+		return r;
+	if (ledger_replay(l, plan, load_one, &loader, e) < 0 || loader.failed)
+		return err_at(e, "ledger of plan %s", plan);
+	return 0;
+}

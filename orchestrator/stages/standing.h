@@ -1,0 +1,60 @@
+/*
+ * standing - where a plan stands, by replaying its events.
+ */
+#ifndef STANDING_H
+#define STANDING_H
+
+#include "ledger.h"
+#include "plan.h"
+
+enum stage_state { STAGE_OPEN, STAGE_STARTED, STAGE_DONE, STAGE_WAITING, STAGE_FAILED, STAGE_REFUSED };
+const char *stage_state_name(enum stage_state s);
+
+struct standing_check {		/* the last verification of one dataset and side */
+	uint64_t version;
+	char verdict[16];	/* match, mismatch, unverified, or "" */
+	bool medium, full;
+	int64_t at;		/* seconds since the epoch */
+	uint64_t seq;
+};
+
+struct standing_dataset {
+	char name[PLAN_NAME_MAX + 1];
+	uint64_t version;		/* newest, 0 = none */
+	uint64_t entries, bytes, failed, unsettled;
+	double seconds;			/* the newest pass took */
+	char root[DIGEST_HEX], root_sm3[DIGEST_HEX];
+	struct standing_check target, source, archive, restore;	/* restore: the restore test */
+};
+
+struct standing {
+	bool exists;			/* the ledger has this plan */
+	char head[LEDGER_OID];
+	uint64_t count;			/* events */
+	char plan_digest[DIGEST_HEX];	/* of the last `plan recorded` or `plan amended` */
+	uint64_t plan_version;
+	enum stage_state stages[STAGE_COUNT];
+	char stage_text[STAGE_COUNT][256];	/* of the last event of that stage */
+	int64_t stage_at[STAGE_COUNT];
+	struct standing_dataset *datasets;	/* owned; in order of first appearance */
+	size_t dataset_count;
+	unsigned round;			/* 1, and one more after each rollback */
+	bool abandoned;
+	bool clearing;			/* `clear started` without `clear done` */
+	bool cleared;
+	char clear_started[LEDGER_OID];	/* commit of it */
+	char *clear_data;		/* data of `clear started`, owned, or NULL */
+	char *package_data;		/* data of the last `package done`, owned, or NULL */
+	bool accepted;
+	char accept_verdict[16];
+};
+#define STANDING_INIT { .exists = false }
+void standing_dispose(struct standing *s);
+
+/* Replay all events of the plan; s must be STANDING_INIT. */
+int standing_load(struct ledger *l, const char *plan, struct standing *s, struct err *e) MUST_CHECK;
+/* One further event, as just appended. */
+int standing_apply(struct standing *s, const struct ledger_event *ev, struct err *e) MUST_CHECK;
+struct standing_dataset *standing_dataset(const struct standing *s, const char *name);	/* NULL: no version yet */
+
+#endif

@@ -1,0 +1,373 @@
+#include "verify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "answers.h"
+#include "archive.h"
+#include "atomic_file.h"
+#include "clock.h"
+#include "esc.h"
+#include "foreign.h"
+#include "log.h"
+#include "version.h"
+
+const char *verify_side_name(enum verify_side s)
+{
+	static const char *const names[] = { "target", "source", "archive" };
+
+	return names[s];
+}
+
+bool verify_side_parse(const char *s, enum verify_side *side)
+{
+	for (int i = VERIFY_TARGET; i <= VERIFY_ARCHIVE; i++)
+		if (strcmp(s, verify_side_name((enum verify_side)i)) == 0) {
+			*side = (enum verify_side)i;
+			return true;
+		}
+	return false;
+}
+
+void verify_result_dispose(struct verify_result *v)
+{
+	for (size_t i = 0; i < v->difference_count; i++) {
+		free(v->differences[i].path);
+		free(v->differences[i].what);
+		free(v->differences[i].expected);
+		free(v->differences[i].found);
+	}
+	for (size_t i = 0; i < v->unverified_count; i++) {
+		free(v->unverified[i].path);
+		free(v->unverified[i].reason);
+	}
+	for (size_t i = 0; i < v->foreign_count; i++)
+		free(v->foreign[i]);
+	free(v->differences);
+	free(v->unverified);
+	free(v->foreign);
+	*v = (struct verify_result)VERIFY_RESULT_INIT;
+}
+
+static char *esc(const char *s) { return esc_dup(s, strlen(s)); }
+
+/* Room for one more row, by powers of two; NULL when memory is short. */
+static void *room(void *v, size_t count, size_t size)
+{
+	return count & (count - 1) ? v : realloc(v, (count ? count * 2 : 1) * size);
+}
+
+int verify_add_difference(struct verify_result *v, const char *path, const char *what, const char *expected, const char *found)
+{
+	struct verify_difference *d;
+
+	v->difference_total++;
+	if (v->difference_count == VERIFY_KEPT)
+		return 0;
+	if (!(d = room(v->differences, v->difference_count, sizeof(*d))))
+		return -1;
+	v->differences = d;
+	d[v->difference_count++] = (struct verify_difference){ esc(path), esc(what), esc(expected), esc(found) };
+	return 0;
+}
+
+static int add_unverified(struct verify_result *v, const char *path, const char *reason)
+{
+	struct verify_unverified *u;
+
+	v->unverified_total++;
+	if (v->unverified_count == VERIFY_KEPT)
+		return 0;
+	if (!(u = room(v->unverified, v->unverified_count, sizeof(*u))))
+		return -1;
+	v->unverified = u;
+	u[v->unverified_count++] = (struct verify_unverified){ esc(path), esc(reason) };
+	return 0;
+}
+
+static int add_foreign(struct verify_result *v, const char *path)
+{
+	char **f;
+
+	v->foreign_total++;
+	if (v->foreign_count == VERIFY_KEPT)
+		return 0;
+	if (!(f = room(v->foreign, v->foreign_count, sizeof(*f))))
+		return -1;
+	v->foreign = f;
+	f[v->foreign_count++] = esc(path);
+	return 0;
+}
+
+const char *verify_verdict(const struct verify_result *v)
+{
+	return v->difference_total ? "mismatch" : v->unverified_total ? "unverified" : "match";
+}
+
+int verify_exit_code(const struct verify_result *v)
+{
+	return v->difference_total ? 4 : v->unverified_total ? 5 : 0;
+}
+
+/* ---- a place ---- */
+
+struct compare {
+	struct run *r;
+	const struct plan_dataset *d;
+	struct verify_result *v;
+	struct version_reader *version;
+	struct answers *answers;
+	struct scan_writer *scan;	/* what was found, for the next time */
+	struct foreign *foreign;
+	struct run_progress progress;
+	unsigned mask;
+	const char *path;		/* of the entry being compared */
+	int64_t shown;
+};
+
+static void on_difference(void *ctx, const char *what, const char *expected, const char *found)
+{
+	struct compare *c = ctx;
+
+	if (verify_add_difference(c->v, c->path, what, expected, found) < 0)
+		c->v->unverified_total++;	/* out of memory: never good */
+}
+
+static int extra(struct compare *c, const struct entry *got)
+{
+	if (got->outcome == ENTRY_SKIPPED)
+		return 0;		/* a rule of the plan keeps it out */
+	if (foreign_has(c->foreign, got->path, got->path_len))
+		return add_foreign(c->v, got->path);
+	return verify_add_difference(c->v, got->path, "extra", "absent", entry_type_name(got->type));
+}
+
+static bool not_copied(const struct entry *want)
+{
+	return want->outcome == ENTRY_SKIPPED || want->outcome == ENTRY_FAILED ||
+	    (want->note && strncmp(want->note, "list_only", 9) == 0);
+}
+
+static void count(struct compare *c, const struct entry *got)
+{
+	c->v->checked++;
+	if (got->type == ENTRY_FILE && got->outcome == ENTRY_COPIED) {
+		c->v->read++;
+		c->v->bytes += got->size;
+	}
+	c->progress.entries++;
+	c->progress.bytes = c->v->bytes;
+	if (clock_mono_ns() - c->shown > 200000000) {
+		c->shown = clock_mono_ns();
+		run_show_progress(c->r, &c->progress);
+	}
+}
+
+static int compare_one(void *ctx, const struct entry *want, const struct entry *got, struct err *e)
+{
+	struct compare *c = ctx;
+	int r = 0;
+
+	if (run_check(c->r, e) < 0)
+		return -1;
+	if (got && got->outcome != ENTRY_SKIPPED && got->outcome != ENTRY_FAILED && scan_writer_add(c->scan, got, e) < 0)
+		return -1;
+	if (!want)
+		r = extra(c, got);
+	else if (not_copied(want))
+		return 0;
+	else if (!got)
+		r = verify_add_difference(c->v, want->path, "missing", entry_type_name(want->type), "absent");
+	else if (got->outcome == ENTRY_FAILED || got->outcome == ENTRY_UNSETTLED)
+		r = add_unverified(c->v, want->path, got->note ? got->note : "it could not be read");
+	else {
+		c->path = want->path;
+		count(c, got);
+		(void)entry_compare(want, got, c->mask, on_difference, c);
+	}
+	return r < 0 ? err_sys(e, "verify") : 0;
+}
+
+static int next_found(void *ctx, struct entry *en, struct err *e) { return answers_next(ctx, en, e); }
+
+static int compare_place(struct compare *c, const struct answers_options *o, struct err *e)
+{
+	if (answers_open(c->r, c->d, o, &c->answers, e) < 0)
+		return -1;
+	return entry_merge(version_next_entry, c->version, next_found, c->answers, compare_one, c, e);
+}
+
+/* "PLAN.D.target": what the last good verification of this side saw. */
+static void known_name(const struct run *r, const struct plan_dataset *d, enum verify_side side, char out[VERSION_REV])
+{
+	(void)snprintf(out, VERSION_REV, "%s.%s.%s", r->plan->name, d->name, verify_side_name(side));
+}
+
+static int verify_place(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
+{
+	OWN(version_closep) struct version_reader *version = NULL;
+	OWN(scan_writer_freep) struct scan_writer *scan = NULL;
+	OWN(foreign_freep) struct foreign *foreign = NULL;
+	OWN_ATOMIC_FILE struct atomic_file file = ATOMIC_FILE_INIT;
+	const struct plan_place *at = o->side == VERIFY_SOURCE ? &d->from : &d->to;
+	char known[VERSION_REV];
+	struct compare c = { .r = r, .d = d, .v = v, .mask = d->files.flags ? 0 : ENTRY_CMP_NO_FLAGS };
+	struct answers_options ao = { .host = o->host ? o->host : at->host, .path = o->path ? o->path : at->path,
+		.flags = MSG_F_HASH_ONLY | (o->cached ? 0u : MSG_F_MEDIUM), .known = o->full || o->path ? NULL : known };
+	int res;
+
+	if (!ao.host)
+		return err_set(e, ERR_USAGE, "dataset %s has no target; verify it with --side archive", d->name);
+	known_name(r, d, o->side, known);
+	if (version_open(r->w, r->plan->name, d->name, v->version, VERSION_MANIFEST, &version, e) < 0 ||
+	    foreign_load(r, d, &foreign, e) < 0 ||
+	    atomic_file_open(&file, r->w->scanfd, known, 0600, e) < 0 || scan_writer_new(&scan, file.fd, e) < 0)
+		return -1;
+	c.version = version;
+	c.scan = scan;
+	c.foreign = o->side == VERIFY_TARGET && !o->path ? foreign : NULL;
+	c.progress = (struct run_progress){ .stage = "verify", .dataset = d->name };
+	res = compare_place(&c, &ao, e);
+	answers_close(c.answers);
+	if (res < 0)
+		return -1;
+	run_show_progress(r, &c.progress);
+	/* Only what was read from the medium and found good may save reading next time. */
+	if (o->cached || o->path || v->difference_total || v->unverified_total)
+		return 0;
+	return scan_writer_finish(scan, e) < 0 ? -1 : atomic_file_commit(&file, e);
+}
+
+/* ---- the archive ---- */
+
+struct object_check {
+	struct run *r;
+	struct object_id last;
+	bool have;
+};
+
+/* Each object once past the page cache, whole, against its id. */
+static int check_object(struct object_check *c, const struct location *at, struct err *e)
+{
+	if (c->have && memcmp(&c->last, &at->id, sizeof(at->id)) == 0)
+		return 0;
+	c->last = at->id;
+	c->have = true;
+	return store_check(c->r->w->store, at->kind == LOCATION_PACK ? STORE_PACK : STORE_RECIPE, &at->id, e);
+}
+
+static int check_blob(struct run *r, const uint8_t id[DIGEST_LEN], struct err *e)
+{
+	struct object_id o;
+
+	memcpy(o.sha256, id, DIGEST_LEN);
+	return store_check(r->w->store, STORE_ATTR, &o, e);
+}
+
+/* A damaged object is a difference; anything else that hinders reading leaves the entry unverified. */
+static int judge(struct verify_result *v, const struct entry *en, struct err *e)
+{
+	int r;
+
+	if (e->class == ERR_CANCELLED)
+		return -1;
+	r = e->class == ERR_INTEGRITY ? verify_add_difference(v, en->path, "archive", "sound", e->text) :
+	    add_unverified(v, en->path, e->text);
+	err_clear(e);
+	return r < 0 ? err_sys(e, "verify") : 0;
+}
+
+static int check_entry(struct run *r, struct archive *a, struct object_check *oc, bool medium, const struct entry *en,
+    const struct location *at, struct err *e)
+{
+	if (((en->has & ENTRY_HAS_XATTR) && check_blob(r, en->xattr, e) < 0) ||
+	    ((en->has & ENTRY_HAS_ACL) && check_blob(r, en->acl, e) < 0))
+		return -1;
+	if (at->kind == LOCATION_NONE)
+		return 0;
+	if (medium && check_object(oc, at, e) < 0)
+		return -1;
+	return archive_content(a, en, at, NULL, NULL, e);
+}
+
+static int verify_archive(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
+{
+	OWN(version_closep) struct version_reader *version = NULL;
+	OWN(archive_closep) struct archive *a = NULL;
+	struct object_check oc = { .r = r };
+	struct run_progress progress = { .stage = "verify", .dataset = d->name };
+	int got;
+
+	if (version_open(r->w, r->plan->name, d->name, v->version, VERSION_MANIFEST, &version, e) < 0 || archive_open(r->w, &a, e) < 0)
+		return -1;
+	for (;;) {
+		OWN_ENTRY struct entry en = ENTRY_INIT;
+		struct location at;
+
+		if ((got = version_next(version, &en, &at, e)) != 1)
+			break;
+		if (run_check(r, e) < 0)
+			return -1;
+		if (not_copied(&en))
+			continue;
+		if (check_entry(r, a, &oc, !o->cached, &en, &at, e) < 0 && judge(v, &en, e) < 0)
+			return -1;
+		v->checked++;
+		if (at.kind != LOCATION_NONE)
+			v->read++;
+		progress.entries = v->checked;
+		progress.bytes = v->bytes = archive_bytes(a);
+		if (v->checked % 4096 == 0)
+			run_show_progress(r, &progress);
+	}
+	run_show_progress(r, &progress);
+	return got;
+}
+
+int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+
+	if (!s || !s->version) {
+		err_set(e, ERR_USAGE, "dataset %s of plan %s has no version yet", d->name, r->plan->name);
+		return err_hint(e, "make one with: waybill run %s", r->plan->name);
+	}
+	v->dataset = d->name;
+	v->version = o->version ? o->version : s->version;
+	v->side = o->side;
+	v->cached = o->cached;
+	v->full = o->full || o->side == VERIFY_ARCHIVE || o->path != NULL;
+	if (v->version > s->version)
+		return err_set(e, ERR_USAGE, "dataset %s has no version %" PRIu64 "; the newest is %" PRIu64, d->name, v->version, s->version);
+	return o->side == VERIFY_ARCHIVE ? verify_archive(r, d, o, v, e) : verify_place(r, d, o, v, e);
+}
+
+json_t *verify_json(const struct verify_result *v, size_t limit)
+{
+	json_t *diff = json_array(), *unv = json_array(), *foreign = json_array();
+
+	for (size_t i = 0; i < v->difference_count && i < limit; i++)
+		(void)json_array_append_new(diff, json_pack("{s:s,s:s,s:s,s:s}", "path", v->differences[i].path, "what",
+		    v->differences[i].what, "expected", v->differences[i].expected, "found", v->differences[i].found));
+	for (size_t i = 0; i < v->unverified_count && i < limit; i++)
+		(void)json_array_append_new(unv, json_pack("{s:s,s:s}", "path", v->unverified[i].path, "reason", v->unverified[i].reason));
+	for (size_t i = 0; i < v->foreign_count && i < limit; i++)
+		(void)json_array_append_new(foreign, json_string(v->foreign[i]));
+	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I}", "dataset", v->dataset, "version",
+	    (json_int_t)v->version, "side", verify_side_name(v->side), "read", v->cached ? "cached" : "medium",
+	    "full", v->full, "verdict", verify_verdict(v), "checked", (json_int_t)v->checked, "reread", (json_int_t)v->read,
+	    "bytes", (json_int_t)v->bytes, "differences", diff, "difference_count", (json_int_t)v->difference_total,
+	    "unverified", unv, "unverified_count", (json_int_t)v->unverified_total, "foreign", foreign,
+	    "foreign_count", (json_int_t)v->foreign_total);
+}
+
+int verify_record(struct run *r, const char *stage, const struct verify_result *v, struct err *e)
+{
+	json_t *j = verify_json(v, 1000);
+
+	if (!j)
+		return err_set(e, ERR_BUG, "facts of a verification");
+	return run_event(r, NULL, stage, "checked", j, e, "%s version %" PRIu64 " at the %s: %s, %" PRIu64 " checked, %" PRIu64 " differences, %" PRIu64 " unverified",
+	    v->dataset, v->version, verify_side_name(v->side), verify_verdict(v), v->checked, v->difference_total, v->unverified_total);
+}
