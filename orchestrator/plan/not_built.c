@@ -1,0 +1,58 @@
+/* What a plan may say but this build cannot do yet.  A line goes when its feature comes. */
+#include "esc.h"
+#include "plan.h"
+
+static int no(struct err *e, const struct plan *p, struct plan_pos at, const char *what)
+{
+	if (at.line > 0)
+		return err_set(e, ERR_PERMANENT, "%s:%d:%d: %s: not built yet", esc_s(p->file), at.line, at.column, what);
+	return err_set(e, ERR_PERMANENT, "%s: %s: not built yet", esc_s(p->file), what);
+}
+
+static int check_dataset(const struct plan *p, const struct plan_dataset *d, struct err *e)
+{
+	if (d->kind != DATASET_FILES)
+		return no(e, p, d->pos, d->kind == DATASET_BLOCK ? "datasets of kind block" : d->kind == DATASET_COMMAND ?
+		    "datasets of kind command" : "datasets of kind database");
+	if (d->files.activate != ACTIVATE_IN_PLACE)
+		return no(e, p, d->pos, d->files.activate == ACTIVATE_SWAP ? "activate: swap" : "activate: merge");
+	if (d->files.foreign != FOREIGN_KEEP)
+		return no(e, p, d->pos, "foreign: drop and carry");
+	if (d->files.nowners)
+		return no(e, p, d->pos, "owners");
+	return 0;
+}
+
+/* Hooks of the point `done` belong to `waybill finish`: a run never reaches them. */
+static int check_hooks(const struct plan *p, struct err *e)
+{
+	for (int i = 0; i < POINT_COUNT; i++)
+		if (i != POINT_DONE && p->hooks[i].n)
+			return no(e, p, p->hooks[i].v[0].pos, "hooks");
+	return 0;
+}
+
+int plan_not_built(const struct plan *p, struct err *e)
+{
+	const struct plan_pos nowhere = { 0, 0 };
+
+	for (size_t i = 0; i < p->nhosts; i++)
+		if (p->hosts[i].via)
+			return no(e, p, p->hosts[i].pos, "via");
+	for (size_t i = 0; i < p->ndatasets; i++)
+		if (check_dataset(p, &p->datasets[i], e) < 0)
+			return -1;
+	if (check_hooks(p, e) < 0)
+		return -1;
+	if (p->package.encrypt.n)
+		return no(e, p, nowhere, "package.encrypt");
+	if (p->archive.sm3)
+		return no(e, p, nowhere, "archive.digests: sm3");
+	if (p->clear.ndevices)
+		return no(e, p, p->clear.devices[0].pos, "clear.devices");
+	if (p->clear.given && p->clear.method != METHOD_AUTO && p->clear.method != METHOD_OVERWRITE)
+		return no(e, p, nowhere, "clear.method other than overwrite");
+	if (p->clear.nrevoke)
+		return no(e, p, nowhere, "clear.revoke");
+	return 0;
+}
