@@ -158,6 +158,32 @@ static void a_cut_entry_is_never_taken(void **state)
 	}
 }
 
+static void lies_about_lengths_and_strings_are_refused(void **state)
+{
+	OWN_ENTRY struct entry en = ENTRY_INIT;
+	OWN_ENTRY struct entry back = ENTRY_INIT;
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct view v;
+	char *at;
+
+	(void)state;
+	make_full(&en, "x", ENTRY_FIFO);
+	entry_encode(&b, &en, NULL);
+	b.data[0] = 4;			/* shares more than there was */
+	v = view_of(b.data, b.len);
+	assert_int_equal(entry_decode(&v, &back, "abc", &e), -1);
+	b.data[0] = 3;
+	v = view_of(b.data, b.len);
+	assert_int_equal(entry_decode(&v, &back, "abc", &e), 0);
+	assert_string_equal(back.path, "abcx");
+	assert_non_null(at = memmem(b.data, b.len, "www-data", 8));
+	at[3] = '\0';
+	v = view_of(b.data, b.len);
+	assert_int_equal(entry_decode(&v, &back, "abc", &e), -1);
+	assert_true(e.class == ERR_INTEGRITY);
+}
+
 static void refused(struct entry *en, const char *what)
 {
 	struct err e = ERR_INIT;
@@ -404,6 +430,7 @@ int main(void)
 		cmocka_unit_test(a_copy_is_deep_and_equal),
 		cmocka_unit_test(damaged_bytes_are_an_error_or_a_valid_entry),
 		cmocka_unit_test(a_cut_entry_is_never_taken),
+		cmocka_unit_test(lies_about_lengths_and_strings_are_refused),
 		cmocka_unit_test(fields_that_contradict_the_type_are_refused),
 		cmocka_unit_test(a_layout_merges_and_stays_bounded),
 		cmocka_unit_test(each_property_is_compared),

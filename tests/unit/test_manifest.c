@@ -541,6 +541,9 @@ static void a_merge_meets_each_path_once(void **state)
 	b.p = (const char *const[]){ "stop", NULL };
 	assert_int_equal(entry_merge(list_next, &none, list_next, &b, note_merge, &out, &e), -1);
 	assert_true(e.class == ERR_CANCELLED);
+	a.p = (const char *const[]){ "b", "a", NULL };
+	assert_int_equal(entry_merge(list_next, &none, list_next, &a, note_merge, &out, &e), -1);
+	assert_true(e.class == ERR_INTEGRITY);
 }
 
 int main(void)
