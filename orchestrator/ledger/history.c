@@ -212,9 +212,11 @@ static int changes_of(struct history *h, git_commit *c, struct changes *out)
 	git_tree *now = NULL, *was = NULL;
 	git_commit *parent = NULL;
 	git_diff *diff = NULL;
-	git_diff_options o = GIT_DIFF_OPTIONS_INIT;
-	int r = git_commit_tree(&now, c);
+	git_diff_options o;
+	int r = git_diff_options_init(&o, GIT_DIFF_OPTIONS_VERSION);
 
+	if (r == 0)
+		r = git_commit_tree(&now, c);
 	o.flags |= GIT_DIFF_INCLUDE_TYPECHANGE | GIT_DIFF_SKIP_BINARY_CHECK;
 	if (r == 0 && git_commit_parentcount(c) > 0) {
 		r = git_commit_parent(&parent, c, 0);
