@@ -62,6 +62,9 @@ scenario_end() {
 	trap - EXIT
 	for pid in "${SCENARIO_PIDS[@]}"; do kill -9 "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
 	sshd_cleanup
+	if [ "${SCENARIO_NAMESPACE:-}" = 1 ]; then
+		cut -d' ' -f2 /proc/self/mounts | grep "^$TOP/" | xargs -r umount -l
+	fi
 	if [ "$rc" = 1 ] && [ -n "${WAYBILL_KEEP:-}" ]; then
 		echo "kept: $TOP" >&2
 	else

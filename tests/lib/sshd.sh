@@ -140,8 +140,10 @@ sshd_start() {
 	for type in $types; do [ -f "$dir/host_$type" ] || sshd_keygen "$type" "$dir/host_$type" || return 1; done
 	cat "$SSHD_KEY.pub" "${keys[@]}" >"$dir/authorized_keys" || return 1
 	# Servers from 9.8 on would shut 127.0.0.1 out after a few of the refused log-ins that tests make on purpose.
-	"$SSHD_BIN" -t -o PerSourcePenalties=no -h "$dir/host_${types##* }" -f /dev/null 2>&1 | grep -q 'Bad configuration' ||
-		extra="${extra}PerSourcePenalties no"$'\n'
+	case $("$SSHD_BIN" -t -o PerSourcePenalties=no -h "$dir/host_${types##* }" -f /dev/null 2>&1) in
+	*'Bad configuration'*) ;;
+	*) extra="${extra}PerSourcePenalties no"$'\n' ;;
+	esac
 	sshd__config "$name" "$user" "$types" "$extra" "$env" >"$dir/sshd_config"
 	[ -z "$user" ] || chown -R "$user" "$dir" || return 1
 	set -- $types

@@ -47,3 +47,16 @@ SSH_AUTH_SOCK=${SSHD_AGENT_SOCK[a]} small agent "$base, host_key: \"${SSHD_FP[ke
 mkdir -p -m 700 "$HOME/.ssh"
 sshd_known keys "$HOME/.ssh/known_hosts"
 small known "$base, identity: \"$TOP/k-ecdsa\"}"
+
+part 'a host that greets at log-in; hosts whose algorithms the library may not know: auto finds a way'
+HOST=()
+host noisy
+echo 'echo "Welcome to $(hostname)"; echo "mail waiting" >&2' >"${SSHD_HOME[noisy]}/.bashrc"
+host rsa --hostkey rsa
+host gcm --config 'Ciphers aes256-gcm@openssh.com'
+for h in noisy rsa gcm; do
+	mkdir "$TOP/t-$h"
+	migration "$h:$TOP/small" "local:$TOP/t-$h" | sed "s/^name: move/name: $h/" >"$TOP/$h.yaml"
+	expect 0 -v run "$TOP/$h.yaml"
+	same_tree "$TOP/small" "$TOP/t-$h"
+done

@@ -15,7 +15,9 @@ for h in old new; do
 	nsenter -t "$pid" -n sh -c "ip addr add $net.2/24 dev eth0; ip link set eth0 up; ip link set lo up" || skip 'cannot configure a network namespace'
 	host $h --listen "$net.2" --prefix "nsenter -t $pid -n --"
 done
-nsenter -t "${SCENARIO_PIDS[0]}" -n ping -c1 -W1 10.77.2.2 >/dev/null 2>&1 && fail 'the hosts see each other'
+knock() { timeout 3 bash -c "exec 3<>/dev/tcp/10.77.2.2/${SSHD_PORT[new]}" 2>/dev/null; }
+knock || fail 'new is not seen from here'
+nsenter -t "${SCENARIO_PIDS[0]}" -n timeout 3 bash -c "exec 3<>/dev/tcp/10.77.2.2/${SSHD_PORT[new]}" 2>/dev/null && fail 'the hosts see each other'
 make_tree "$TOP/src"
 for n in {1..8}; do head -c 30000000 /dev/urandom >"$TOP/src/big/r$n"; done
 mkdir "$TOP/dst"
