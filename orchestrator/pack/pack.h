@@ -65,7 +65,7 @@ int pack_writer_new(struct pack_writer **out, int level, pack_sink sink, void *c
  * Begin an entry.  attrs (may be NULL) hold xattrs and ACLs raw as getxattr gave them.  A file's content of exactly
  * en->size bytes must follow with pack_data.  en->link_to set: written as a hard link to that path, no content.
  * ENTRY_SOCKET is ERR_BUG, as are a path twice and a link_to that is not in this pack.  en->layout, when given, is
- * written as GNU.sparse 1.0 (packages only); the holes are fed as zeros.  Attributes above PACK_ATTRS_MAX are
+ * written as GNU.sparse 1.0 (packages only), its ranges widened to blocks of 512; the holes are fed as zeros.  Attributes above PACK_ATTRS_MAX are
  * ERR_PERMANENT, and the entry may be added again without them (the manifest's blob has them).
  */
 int pack_add(struct pack_writer *w, const struct entry *en, const struct attr_set *attrs, struct err *e) MUST_CHECK;

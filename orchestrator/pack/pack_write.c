@@ -148,6 +148,20 @@ static int attrs_fit(const struct attr_set *s, const char *path, struct err *e)
 	return 0;
 }
 
+static bool layout_fits(const struct entry *en)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < en->layout_count; i++) {
+		const struct entry_range *r = &en->layout[i];
+
+		if (r->offset < end || r->offset > en->size || r->length > en->size - r->offset)
+			return false;
+		end = r->offset + r->length;
+	}
+	return true;
+}
+
 /* Refuses what a reader would refuse, and remembers the name. */
 static int admit(struct pack_writer *w, const struct entry *en, const struct attr_set *attrs, struct err *e)
 {
@@ -162,8 +176,10 @@ static int admit(struct pack_writer *w, const struct entry *en, const struct att
 		return err_set(e, ERR_BUG, "pack: %s cannot be archived", p ? esc_s(p) : "an entry without a path");
 	if (en->type == ENTRY_SYMLINK && !en->link_to && (!en->target || !*en->target))
 		return err_set(e, ERR_BUG, "pack: symlink %s has no target", esc_s(p));
-	if (en->type == ENTRY_FILE && en->size > INT64_MAX)
+	if (en->type == ENTRY_FILE && en->size > INT64_MAX - 511)
 		return err_set(e, ERR_BUG, "pack: size of %s", esc_s(p));
+	if ((en->has & ENTRY_HAS_LAYOUT) && !layout_fits(en))
+		return err_set(e, ERR_BUG, "pack: the holes of %s do not fit its size", esc_s(p));
 	if (en->link_to && name_set_find(&w->names, en->link_to, strlen(en->link_to)) != (unsigned)en->type)
 		return err_set(e, ERR_BUG, "pack: %s links to %s, which is not in this pack", esc_s(p), esc_s(en->link_to));
 	if (attrs && !en->link_to && attrs_fit(attrs, p, e) < 0)
@@ -207,14 +223,28 @@ static void put_mtime(struct archive_entry *ae, int64_t s, uint32_t ns)
 	archive_entry_unset_birthtime(ae);
 }
 
+/*
+ * GNU tar reads each range from a new block of 512, libarchive from where the last one ended: they agree when every
+ * range but the last is whole blocks.  Real layouts are (file systems allocate in more); others are widened.
+ */
 static void put_layout(struct archive_entry *ae, const struct entry *en)
 {
-	uint64_t end = 0;
+	const uint64_t block = 512;
+	uint64_t start = 0, end = 0;
 
 	for (size_t i = 0; i < en->layout_count; i++) {
-		archive_entry_sparse_add_entry(ae, (la_int64_t)en->layout[i].offset, (la_int64_t)en->layout[i].length);
-		end = en->layout[i].offset + en->layout[i].length;
+		uint64_t from = en->layout[i].offset / block * block;
+		uint64_t to = (en->layout[i].offset + en->layout[i].length + block - 1) / block * block;
+
+		if (from > end) {	/* else it touches the one before */
+			if (end > start)
+				archive_entry_sparse_add_entry(ae, (la_int64_t)start, (la_int64_t)(end - start));
+			start = from;
+		}
+		end = to < en->size ? to : en->size;
 	}
+	if (end > start)
+		archive_entry_sparse_add_entry(ae, (la_int64_t)start, (la_int64_t)(end - start));
 	/* An empty range at the end: without any range a file of one hole would be written as zeros. */
 	if (end < en->size)
 		archive_entry_sparse_add_entry(ae, (la_int64_t)en->size, 0);
