@@ -47,53 +47,46 @@ static int make_durable(struct apply *ap, struct err *e)
 	return -1;
 }
 
-static int flush(struct apply *ap, struct view *v, struct err *e)
+static int flush(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
-	uint64_t token = view_varint(v);
+	uint64_t token;
 
-	if (!view_done(v))
-		return err_set(e, ERR_INTEGRITY, "malformed FLUSH");
+	if (msg_number_decode(f->data, f->len, &token, e) < 0)
+		return -1;
 	wire_set_state(ap->a->wire, "sync");
 	if (make_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0)
 		return -1;
 	wire_set_state(ap->a->wire, "write");
-	buf_put_varint(&b, token);
+	msg_number_encode(&b, token);
 	return agent_send(ap->a, WIRE_ACK, MSG_ACK, &b, e);
 }
 
-static int remove_one(struct apply *ap, struct view *v, struct err *e)
+static int remove_one(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	size_t n;
-	const uint8_t *p = view_bytes(v, PATH_BYTES_MAX, &n);
-	uint8_t type = view_u8(v);
+	OWN(msg_remove_dispose) struct msg_remove m = { .path = NULL };
 	struct err why = ERR_INIT;
-	OWN_FREE char *path = NULL;
 
-	if (!view_done(v) || !path_is_safe((const char *)p, n) || type < ENTRY_FILE || type > ENTRY_SOCKET)
-		return err_set(e, ERR_INTEGRITY, "malformed REMOVE");
-	if (!(path = strndup((const char *)p, n)))
-		return err_set(e, ERR_TEMPORARY, "out of memory");
-	if (tree_remove(ap, path, (enum entry_type)type, &why) == 0)
+	if (msg_remove_decode(f->data, f->len, &m, e) < 0)
+		return -1;
+	if (tree_remove(ap, m.path, m.type, &why) == 0)
 		return 0;
-	return apply_settle(ap, path, -1, &why, e);
+	return apply_settle(ap, m.path, -1, &why, e);
 }
 
 static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	struct view v = view_of(f->data, f->len);
-
 	switch ((enum msg_type)f->type) {
-	case MSG_OBJ_BEGIN: return object_begin(ap, &v, e);
-	case MSG_OBJ_DATA: return object_data(ap, &v, e);
-	case MSG_OBJ_END: return object_end(ap, &v, e);
-	case MSG_LARGE_BEGIN: return large_begin(ap, &v, e);
-	case MSG_LARGE_ABORT: return large_abort(ap, &v, e);
-	case MSG_LARGE_END: return large_end(ap, &v, e);
+	case MSG_OBJ_BEGIN: return object_begin(ap, f, e);
+	case MSG_OBJ_DATA: return object_data(ap, f, e);
+	case MSG_OBJ_END: return object_end(ap, f, e);
+	case MSG_LARGE_BEGIN: return large_begin(ap, f, e);
+	case MSG_LARGE_ABORT: return large_abort(ap, f, e);
+	case MSG_LARGE_END: return large_end(ap, f, e);
 	case MSG_ATTR: return attr_keep(ap, f->data, f->len, e);
-	case MSG_FLUSH: return flush(ap, &v, e);
-	case MSG_FINAL: return final_entry(ap, &v, e);
-	case MSG_REMOVE: return remove_one(ap, &v, e);
+	case MSG_FLUSH: return flush(ap, f, e);
+	case MSG_FINAL: return final_entry(ap, f, e);
+	case MSG_REMOVE: return remove_one(ap, f, e);
 	default: return err_set(e, ERR_INTEGRITY, "apply: message type %u does not belong here", f->type);
 	}
 }

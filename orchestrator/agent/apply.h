@@ -25,9 +25,7 @@
 #define TMP_NAME 32
 
 struct object {				/* between OBJ_BEGIN and OBJ_END */
-	uint64_t ordinal;
-	uint8_t kind;			/* enum msg_kind */
-	uint64_t large_id, offset;	/* slices */
+	struct msg_obj_begin is;
 	struct buf stored;
 };
 
@@ -84,12 +82,12 @@ enum entry_type tree_type(uint32_t st_mode);				/* 0: none of ours */
 
 /* ---- apply_object.c ---- */
 
-int object_begin(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
-int object_data(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
-int object_end(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
-int large_begin(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
-int large_abort(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
-int large_end(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int object_begin(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int object_data(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int object_end(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int large_abort(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int large_end(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int attr_keep(struct apply *ap, const void *p, size_t n, struct err *e) MUST_CHECK;
 /* The attributes that en's digests name, from the blobs kept. */
 int attr_load(struct apply *ap, const struct entry *en, struct attr_set *out, struct err *e) MUST_CHECK;
@@ -97,7 +95,7 @@ void objects_dispose(struct apply *ap);
 
 /* ---- apply_final.c ---- */
 
-int final_entry(struct apply *ap, struct view *v, struct err *e) MUST_CHECK;
+int final_entry(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
 /* Finish directories on the stack that do not contain path (NULL: all but the root). */
 int final_leave(struct apply *ap, const char *path, struct err *e) MUST_CHECK;
 int final_root_attrs(struct apply *ap, struct err *e) MUST_CHECK;	/* before tree_stage_close */

@@ -104,16 +104,14 @@ static int final_other(struct apply *ap, const struct entry *en, struct err *e)
 	return en->type == ENTRY_FILE ? final_file(ap, en, e) : final_special(ap, en, e);
 }
 
-int final_entry(struct apply *ap, struct view *v, struct err *e)
+int final_entry(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
 	OWN_ENTRY struct entry en = ENTRY_INIT;
 	struct err why = ERR_INIT;
 	int rc;
 
-	if (entry_decode(v, &en, NULL, e) < 0)
+	if (msg_final_decode(f->data, f->len, &en, e) < 0)
 		return -1;
-	if (!view_done(v))
-		return err_set(e, ERR_INTEGRITY, "malformed FINAL");
 	if (final_leave(ap, en.path, e) < 0)
 		return -1;
 	/* Nothing of these was to arrive; a directory that could not be read still holds what came before. */

@@ -22,7 +22,7 @@
 static struct object *find_object(struct apply *ap, uint64_t ordinal)
 {
 	for (size_t i = 0; i < ap->object_count; i++)
-		if (ap->objects[i].ordinal == ordinal)
+		if (ap->objects[i].is.ordinal == ordinal)
 			return &ap->objects[i];
 	return NULL;
 }
@@ -34,19 +34,14 @@ static void drop_object(struct apply *ap, struct object *o)
 	*o = ap->objects[--ap->object_count];
 }
 
-int object_begin(struct apply *ap, struct view *v, struct err *e)
+int object_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	struct object o = { .ordinal = view_varint(v), .stored = BUF_INIT }, *grown;
+	struct object o = { .stored = BUF_INIT }, *grown;
 
-	o.kind = view_u8(v);
-	if (o.kind == MSG_KIND_SLICE) {
-		o.large_id = view_varint(v);
-		o.offset = view_varint(v);
-	}
-	if (!view_done(v) || (o.kind != MSG_KIND_PACK && o.kind != MSG_KIND_SLICE) || o.offset > INT64_MAX)
-		return err_set(e, ERR_INTEGRITY, "malformed OBJ_BEGIN");
-	if (find_object(ap, o.ordinal) || ap->object_count >= OBJECTS_MAX)
-		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " begins twice, or too many are open", o.ordinal);
+	if (msg_obj_begin_decode(f->data, f->len, &o.is, e) < 0)
+		return -1;
+	if (find_object(ap, o.is.ordinal) || ap->object_count >= OBJECTS_MAX)
+		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " begins twice, or too many are open", o.is.ordinal);
 	if (!(grown = realloc(ap->objects, (ap->object_count + 1) * sizeof(*grown))))
 		return err_set(e, ERR_TEMPORARY, "out of memory");
 	ap->objects = grown;
@@ -54,16 +49,19 @@ int object_begin(struct apply *ap, struct view *v, struct err *e)
 	return 0;
 }
 
-int object_data(struct apply *ap, struct view *v, struct err *e)
+int object_data(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	struct object *o = find_object(ap, view_varint(v));
-	size_t n = view_left(v);
-	const uint8_t *p = view_raw(v, n);
+	uint64_t ordinal;
+	const uint8_t *p;
+	size_t n;
+	struct object *o;
 
-	if (!view_done(v) || !o || n == 0)
-		return err_set(e, ERR_INTEGRITY, "malformed OBJ_DATA, or of an object that is not open");
+	if (msg_obj_data_decode(f->data, f->len, &ordinal, &p, &n, e) < 0)
+		return -1;
+	if (!(o = find_object(ap, ordinal)))
+		return err_set(e, ERR_INTEGRITY, "data of object %" PRIu64 ", which is not open", ordinal);
 	if (o->stored.len + n > OBJECT_MAX || ap->object_bytes + n > OBJECTS_BYTES_MAX)
-		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " exceeds the limits", o->ordinal);
+		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " exceeds the limits", ordinal);
 	buf_put(&o->stored, p, n);
 	ap->object_bytes += n;
 	return buf_finish(&o->stored, e);
@@ -189,34 +187,49 @@ static int fail_large(struct apply *ap, struct large *l, const struct err *why, 
 	return apply_settle(ap, l->path, -1, why, e);
 }
 
-int large_begin(struct apply *ap, struct view *v, struct err *e)
+static int add_large(struct apply *ap, const struct msg_large_begin *m, struct large **out, struct err *e)
 {
-	struct large l = { .id = view_varint(v), .fd = -1 }, *grown;
-	struct err why = ERR_INIT;
-	const uint8_t *p;
-	size_t n;
+	struct large *grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown));
+	char *path = strdup(m->path);
 
-	(void)view_varint(v);	/* the size now: the one that counts comes with LARGE_END */
-	p = view_bytes(v, PATH_BYTES_MAX, &n);
-	if (!view_done(v) || !path_is_safe((const char *)p, n) || l.id <= ap->large_max || ap->large_count >= LARGES_MAX)
-		return err_set(e, ERR_INTEGRITY, "malformed LARGE_BEGIN, an id used twice, or too many open");
-	if (!(grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown))) ||
-	    (ap->larges = grown, !(l.path = strndup((const char *)p, n))))
+	if (grown)
+		ap->larges = grown;
+	if (!grown || !path) {
+		free(path);
 		return err_set(e, ERR_TEMPORARY, "out of memory");
-	l.fd = tree_tmp_file(ap, l.tmp, &why);
-	ap->large_max = l.id;
-	ap->larges[ap->large_count++] = l;
-	return l.fd < 0 ? fail_large(ap, &ap->larges[ap->large_count - 1], &why, e) : 0;
+	}
+	*out = &grown[ap->large_count++];
+	**out = (struct large){ .id = m->large_id, .fd = -1, .path = path };
+	ap->large_max = m->large_id;
+	return 0;
 }
 
-int large_abort(struct apply *ap, struct view *v, struct err *e)
+int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	uint64_t id = view_varint(v);
-	struct large *l = find_large(ap, id);
+	OWN(msg_large_begin_dispose) struct msg_large_begin m = { .path = NULL };
+	struct err why = ERR_INIT;
+	struct large *l = NULL;
 
-	if (!view_done(v) || id > ap->large_max)
-		return err_set(e, ERR_INTEGRITY, "malformed LARGE_ABORT");
-	if (l)
+	if (msg_large_begin_decode(f->data, f->len, &m, e) < 0)
+		return -1;
+	if (m.large_id <= ap->large_max || ap->large_count >= LARGES_MAX)
+		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " begins twice, or too many are open", m.large_id);
+	if (add_large(ap, &m, &l, e) < 0)
+		return -1;
+	l->fd = tree_tmp_file(ap, l->tmp, &why);
+	return l->fd < 0 ? fail_large(ap, l, &why, e) : 0;
+}
+
+int large_abort(struct apply *ap, const struct wire_frame *f, struct err *e)
+{
+	struct large *l;
+	uint64_t id;
+
+	if (msg_number_decode(f->data, f->len, &id, e) < 0)
+		return -1;
+	if (id > ap->large_max)
+		return err_set(e, ERR_INTEGRITY, "abort of large content %" PRIu64 ", which never began", id);
+	if ((l = find_large(ap, id)))
 		drop_large(ap, l);
 	return 0;
 }
@@ -227,7 +240,7 @@ static int write_slice(struct apply *ap, const struct object *o, const struct la
 {
 	struct memory m = { o->stored.data, o->stored.len };
 	OWN(frame_reader_freep) struct frame_reader *r = NULL;
-	uint64_t at = o->offset, end;
+	uint64_t at = o->is.offset, end;
 	ssize_t n;
 
 	if (__builtin_add_overflow(at, raw, &end) || end > INT64_MAX)
@@ -242,36 +255,40 @@ static int write_slice(struct apply *ap, const struct object *o, const struct la
 		at += (uint64_t)n;
 	}
 	if (n == 0 && at != end)
-		return err_set(e, ERR_INTEGRITY, "a slice ended after %" PRIu64 " of %" PRIu64 " bytes", at - o->offset, raw);
+		return err_set(e, ERR_INTEGRITY, "a slice ended after %" PRIu64 " of %" PRIu64 " bytes", at - o->is.offset, raw);
 	ap->a->done.bytes += raw;
 	return (int)n;
 }
 
 static int apply_slice(struct apply *ap, const struct object *o, uint64_t raw, struct err *e)
 {
-	struct large *l = find_large(ap, o->large_id);
+	struct large *l = find_large(ap, o->is.large_id);
 	struct err why = ERR_INIT;
 	int r;
 
-	if (!l && o->large_id > ap->large_max)
-		return err_set(e, ERR_INTEGRITY, "a slice of large content %" PRIu64 ", which never began", o->large_id);
+	if (!l && o->is.large_id > ap->large_max)
+		return err_set(e, ERR_INTEGRITY, "a slice of large content %" PRIu64 ", which never began", o->is.large_id);
 	if (!l || l->fd < 0)
 		return 0;	/* aborted, or already reported */
 	r = write_slice(ap, o, l, raw, &why, e);
 	return r == 1 ? fail_large(ap, l, &why, e) : r;
 }
 
-int object_end(struct apply *ap, struct view *v, struct err *e)
+int object_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	struct object *o = find_object(ap, view_varint(v));
-	uint64_t raw = view_varint(v), stored = view_varint(v);
+	struct msg_obj_end m;
+	struct object *o;
 	int r;
 
-	if (!view_done(v) || !o || o->stored.len != stored)
-		return err_set(e, ERR_INTEGRITY, "malformed OBJ_END, or not the bytes that were announced");
-	r = o->kind == MSG_KIND_PACK ? apply_pack(ap, o, e) : apply_slice(ap, o, raw, e);
+	if (msg_obj_end_decode(f->data, f->len, &m, e) < 0)
+		return -1;
+	o = find_object(ap, m.ordinal);
+	if (!o || o->stored.len != m.stored)
+		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " ended without having begun, or with other bytes than announced",
+		    m.ordinal);
+	r = o->is.kind == MSG_KIND_PACK ? apply_pack(ap, o, e) : apply_slice(ap, o, m.raw, e);
 	if (r < 0)
-		return err_at(e, "object %" PRIu64, o->ordinal);
+		return err_at(e, "object %" PRIu64, m.ordinal);
 	drop_object(ap, o);
 	return 0;
 }
@@ -308,17 +325,18 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 	return tree_finish(ap, en, &attrs, take_fd(&l->fd), l->tmp, e);
 }
 
-int large_end(struct apply *ap, struct view *v, struct err *e)
+int large_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	struct large *l = find_large(ap, view_varint(v));
 	OWN_ENTRY struct entry en = ENTRY_INIT;
 	struct err why = ERR_INIT;
+	struct large *l;
+	uint64_t id;
 	int r = 0;
 
-	if (entry_decode(v, &en, NULL, e) < 0)
+	if (msg_numbered_decode(f->data, f->len, &id, &en, e) < 0)
 		return -1;
-	if (!view_done(v) || !l || en.size > INT64_MAX)
-		return err_set(e, ERR_INTEGRITY, "malformed LARGE_END, or of a content that is not open");
+	if (!(l = find_large(ap, id)) || en.size > INT64_MAX)
+		return err_set(e, ERR_INTEGRITY, "end of large content %" PRIu64 ", which is not open", id);
 	if (l->fd >= 0) {
 		int rc = finish_large(ap, l, &en, &why);
 

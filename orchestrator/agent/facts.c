@@ -1,0 +1,330 @@
+/* The facts role: what preflight, plans and certificates want to know about a host; reads only. */
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+
+#include "clock.h"
+#include "esc.h"
+#include "io.h"
+#include "names.h"
+#include "path.h"
+
+#define FILE_MAX (4u << 20)
+#define ROOTS_MAX 256
+
+static int tell(struct agent *a, const char *key, const char *value, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	msg_fact_encode(&b, key, value);
+	a->done.scanned++;
+	a->done.copied++;
+	return agent_send(a, WIRE_DATA, MSG_FACT, &b, e);
+}
+
+static int tell_number(struct agent *a, const char *key, uint64_t v, struct err *e)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, v);
+	return tell(a, key, text, e);
+}
+
+/* A key of one root: "root.N.KEY". */
+struct root_facts { struct agent *a; unsigned number; };
+
+static int tell_root(const struct root_facts *r, const char *key, const char *value, struct err *e)
+{
+	char full[64];
+
+	(void)snprintf(full, sizeof(full), "root.%u.%s", r->number, key);
+	return tell(r->a, full, value, e);
+}
+
+static int tell_root_number(const struct root_facts *r, const char *key, uint64_t v, struct err *e)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, v);
+	return tell_root(r, key, text, e);
+}
+
+/* ---- the host ---- */
+
+/* PRETTY_NAME of os-release, without its quotes; empty when there is none. */
+static void os_name(char out[128])
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	const char *p;
+	size_t n;
+
+	out[0] = '\0';
+	if (io_read_file(AT_FDCWD, "/etc/os-release", FILE_MAX, &b, &ignored) < 0 &&
+	    io_read_file(AT_FDCWD, "/usr/lib/os-release", FILE_MAX, &b, &ignored) < 0)
+		return;
+	p = b.data ? strstr(b.data, "PRETTY_NAME=") : NULL;
+	if (!p)
+		return;
+	p += strlen("PRETTY_NAME=");
+	p += *p == '"' || *p == '\'';
+	n = strcspn(p, "\"'\n");
+	(void)snprintf(out, 128, "%.*s", (int)(n < 120 ? n : 120), p);
+}
+
+static int tell_host(struct agent *a, struct err *e)
+{
+	struct names names = NAMES_INIT;
+	struct utsname u;
+	const char *user;
+	char os[128];
+	int r;
+
+	if (uname(&u) < 0)
+		return err_sys(e, "uname");
+	os_name(os);
+	user = names_get(&names, false, (uint32_t)geteuid());
+	r = tell(a, "hostname", u.nodename, e) < 0 || tell(a, "kernel", u.release, e) < 0 || tell(a, "arch", u.machine, e) < 0 ||
+	    tell(a, "os", os, e) < 0 || tell_number(a, "euid", geteuid(), e) < 0 || tell(a, "user", user ? user : "", e) < 0 ||
+	    tell_number(a, "now", (uint64_t)clock_now_ns(), e) < 0 ? -1 : 0;
+	names_dispose(&names);
+	return r;
+}
+
+/* ---- mounts ---- */
+
+struct mount { char *point, *options, *fstype, *source; };	/* owned */
+
+static void mount_dispose(struct mount *m)
+{
+	free(m->point);
+	free(m->options);
+	free(m->fstype);
+	free(m->source);
+}
+
+static char *unescaped(const char *word)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	buf_puts(&b, "");
+	if (!esc_undo(&b, word, strlen(word)) || b.failed)
+		return strdup(word);
+	return b.data ? buf_take(&b) : strdup("");
+}
+
+/* One line of mountinfo; true when it is the mount with that id (0: any mount of device dev). */
+static bool mount_line(char *line, uint64_t id, dev_t dev, struct mount *m)
+{
+	char *word[64], *save = NULL;
+	size_t n = 0, dash = 6;
+	unsigned maj, min;
+
+	for (char *w = strtok_r(line, " ", &save); w && n < 64; w = strtok_r(NULL, " ", &save))
+		word[n++] = w;
+	while (dash < n && strcmp(word[dash], "-") != 0)
+		dash++;
+	if (dash + 2 >= n || sscanf(word[2], "%u:%u", &maj, &min) != 2)
+		return false;
+	if (id ? strtoull(word[0], NULL, 10) != id : makedev(maj, min) != dev)
+		return false;
+	mount_dispose(m);
+	*m = (struct mount){ unescaped(word[4]), strdup(word[5]), strdup(word[dash + 1]), unescaped(word[dash + 2]) };
+	return m->point && m->options && m->fstype && m->source;
+}
+
+/* The mount that holds an inode; the last that fits wins, for it lies on top. */
+static bool find_mount(uint64_t id, dev_t dev, struct mount *m)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	char *save = NULL;
+	bool found = false;
+
+	if (io_read_file(AT_FDCWD, "/proc/self/mountinfo", FILE_MAX, &b, &ignored) < 0 || !b.data)
+		return false;
+	for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		found |= mount_line(line, id, dev, m);
+	return found;
+}
+
+static int tell_mount(const struct root_facts *r, const struct statx *sx, struct err *e)
+{
+	OWN(mount_dispose) struct mount m = { NULL, NULL, NULL, NULL };
+	uint64_t id = sx->stx_mask & STATX_MNT_ID ? sx->stx_mnt_id : 0;
+
+	if (!find_mount(id, makedev(sx->stx_dev_major, sx->stx_dev_minor), &m))
+		return 0;
+	return tell_root(r, "fstype", m.fstype, e) < 0 || tell_root(r, "mount", m.point, e) < 0 ||
+	    tell_root(r, "options", m.options, e) < 0 || tell_root(r, "device", m.source, e) < 0 ? -1 : 0;
+}
+
+/* ---- serial numbers ---- */
+
+/* First line of a small file beneath dir, without trailing blanks; false when absent or empty. */
+static bool small_file(int dir, const char *name, struct buf *out)
+{
+	struct err ignored = ERR_INIT;
+
+	buf_reset(out);
+	if (io_read_file(dir, name, 4096, out, &ignored) < 0 || !out->data)
+		return false;
+	out->len = strcspn(out->data, "\n");
+	while (out->len && out->data[out->len - 1] == ' ')
+		out->len--;
+	out->data[out->len] = '\0';
+	return out->len > 0;
+}
+
+static void serials_of(int sysdir, unsigned depth, struct buf *list);
+
+/* What a stacked device (dm, md, loop on it) stands on. */
+static bool serials_of_slaves(int sysdir, unsigned depth, struct buf *list)
+{
+	OWN_FD int fd = openat(sysdir, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	OWN_DIR DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *de;
+	bool any = false;
+
+	if (!d)
+		return false;
+	fd = -1;
+	while ((de = readdir(d))) {
+		OWN_FD int slave = de->d_name[0] == '.' ? -1 : openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (slave >= 0) {
+			serials_of(slave, depth + 1, list);
+			any = true;
+		}
+	}
+	return any;
+}
+
+static void serials_of(int sysdir, unsigned depth, struct buf *list)
+{
+	static const char *const places[] = { "serial", "device/serial", "device/wwid", "wwid", "../serial", "../device/serial",
+		"../device/wwid", "../wwid" };
+	OWN_BUF struct buf b = BUF_INIT;
+
+	if (depth > 8 || serials_of_slaves(sysdir, depth, list))
+		return;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (small_file(sysdir, places[i], &b)) {
+			buf_printf(list, "%s%s", list->len ? " " : "", b.data);
+			return;
+		}
+}
+
+static int tell_serial(const struct root_facts *r, dev_t dev, struct err *e)
+{
+	OWN_BUF struct buf list = BUF_INIT;
+	OWN_FD int fd = -1;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return 0;
+	serials_of(fd, 0, &list);
+	if (buf_finish(&list, e) < 0)
+		return -1;
+	return list.len ? tell_root(r, "serial", list.data, e) : 0;
+}
+
+/* ---- one root ---- */
+
+static const char *type_word(uint32_t mode)
+{
+	return S_ISDIR(mode) ? "dir" : S_ISREG(mode) ? "file" : S_ISBLK(mode) ? "block" : S_ISCHR(mode) ? "char" :
+	    S_ISFIFO(mode) ? "fifo" : S_ISSOCK(mode) ? "socket" : S_ISLNK(mode) ? "link" : "other";
+}
+
+static int tell_space(const struct root_facts *r, int fd, struct err *e)
+{
+	struct statvfs v;
+
+	if (fstatvfs(fd, &v) < 0)
+		return 0;
+	return tell_root_number(r, "free_bytes", (uint64_t)v.f_bavail * v.f_frsize, e) < 0 ||
+	    tell_root_number(r, "free_inodes", v.f_favail, e) < 0 ||
+	    tell_root(r, "read_only", v.f_flag & ST_RDONLY ? "yes" : "no", e) < 0 ? -1 : 0;
+}
+
+static int tell_place(const struct root_facts *r, int fd, struct err *e)
+{
+	struct statx sx;
+	dev_t dev;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &sx) < 0)
+		return err_sys(e, "statx");
+	dev = S_ISBLK(sx.stx_mode) ? makedev(sx.stx_rdev_major, sx.stx_rdev_minor) : makedev(sx.stx_dev_major, sx.stx_dev_minor);
+	return tell_root(r, "type", type_word(sx.stx_mode), e) < 0 || tell_mount(r, &sx, e) < 0 || tell_space(r, fd, e) < 0 ||
+	    tell_serial(r, dev, e) < 0 ? -1 : 0;
+}
+
+static int tell_identity(const struct root_facts *r, int fd, struct err *e)
+{
+	OWN_FREE char *identity = agent_identity(fd);
+
+	return identity ? tell_root(r, "identity", identity, e) : 0;
+}
+
+/* A place that is still to be made: the facts are those of the nearest directory above it. */
+static int tell_nearest(const struct root_facts *r, const char *path, struct err *e)
+{
+	OWN_FREE char *up = strdup(path);
+	OWN_FD int fd = -1;
+
+	while (up && fd < 0) {
+		char *slash = strrchr(up, '/');
+
+		if (!slash)
+			return 0;
+		slash[slash == up] = '\0';
+		fd = open(up, O_PATH | O_CLOEXEC);
+		if (fd < 0 && strcmp(up, "/") == 0)
+			return 0;
+	}
+	if (!up)
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	return tell_root(r, "nearest", up, e) < 0 ? -1 : tell_place(r, fd, e);
+}
+
+static int tell_one_root(struct agent *a, unsigned number, const char *path, struct err *e)
+{
+	struct root_facts r = { a, number };
+	OWN_FD int fd = open(path, O_PATH | O_CLOEXEC);
+	int why = errno;
+
+	if (tell_root(&r, "path", path, e) < 0)
+		return -1;
+	if (fd < 0 && why != ENOENT && why != ENOTDIR)
+		return tell_root(&r, "exists", "unknown", e) < 0 ? -1 : tell_root(&r, "error", strerrordesc_np(why), e);
+	if (tell_root(&r, "exists", fd >= 0 ? "yes" : "no", e) < 0)
+		return -1;
+	if (fd < 0)
+		return tell_nearest(&r, path, e);
+	return tell_place(&r, fd, e) < 0 ? -1 : tell_identity(&r, fd, e);
+}
+
+int role_facts(struct agent *a, struct err *e)
+{
+	unsigned number = 0;
+
+	if (tell_host(a, e) < 0 || tell_one_root(a, number++, a->root_path, e) < 0)
+		return -1;
+	for (int i = 0; i < a->argc; i += 2) {
+		if (strcmp(a->argv[i], "--root") != 0 || i + 1 >= a->argc || !path_is_clean_absolute(a->argv[i + 1]) ||
+		    number >= ROOTS_MAX)
+			return err_set(e, ERR_USAGE, "facts: only further --root ABSPATH are understood");
+		if (tell_one_root(a, number++, a->argv[i + 1], e) < 0)
+			return -1;
+	}
+	return 0;
+}
