@@ -202,6 +202,8 @@ static void read_tree(struct reader *r, const struct ynode *root)
 	r->zone = zone && zone->kind == Y_SCALAR && clock_zone_offset(zone->text, 0, &offset) ? zone->text : NULL;
 	r->plan->timezone = "Asia/Shanghai";
 	schema_read(r, &plan_schema, r->plan, root);
+	if (r->partial)
+		return;
 	add_local(r);
 	references_check(r);
 	resolve_stages(r, root);
@@ -219,13 +221,15 @@ static void read_tree(struct reader *r, const struct ynode *root)
 static void read_text(struct reader *r)
 {
 	struct ynode *root;
+	bool whole = false;
 	size_t before = r->src.out->n;
 
 	if (r->src.len > PLAN_BYTES_MAX) {
 		fault_add(&r->src, AT_FILE, 0, "a plan is a page or two of text", "larger than %d bytes", PLAN_BYTES_MAX);
 		return;
 	}
-	root = yaml_parse(r->arena, &r->src);
+	root = yaml_parse(r->arena, &r->src, &whole);
+	r->partial = !whole;
 	if (root)
 		read_tree(r, root);
 	else if (r->src.out->n == before)

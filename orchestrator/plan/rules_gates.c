@@ -21,9 +21,10 @@ static bool same_key(const struct plan_person *a, const struct plan_person *b)
 	return a == b || (a->key_line && b->key_line && strcmp(a->key_line, b->key_line) == 0);
 }
 
+/* A person whose key could not be read counts as one with a key of his own: that key's fault stands already. */
 static bool may_sign(const struct plan *p, const struct plan_person *who, const char *party)
 {
-	return who->party && who->key_line && strcmp(who->party, party) == 0 && !plan_is_operator(p, who->key);
+	return who->party && strcmp(who->party, party) == 0 && !plan_is_operator(p, who->key);
 }
 
 /* Slot that holds that person's key, or -1. */

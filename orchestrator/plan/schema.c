@@ -193,6 +193,8 @@ void schema_read(struct reader *r, const struct schema *s, void *obj, const stru
 		else
 			unknown_key(r, s, c);
 	}
+	if (r->partial)
+		return;
 	for (size_t i = 0; i < s->nfields; i++)
 		if (s->fields[i].required && !yaml_get(map, s->fields[i].key))
 			key_fault(r, map, NULL, "%s needs the key \"%s\"", s->what, s->fields[i].key);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base64.h"
 #include "digest.h"
 
 #define BLOB_MAX 16384		/* OpenSSH's own limit is of this order */
@@ -10,55 +11,15 @@ static const char *const types[] = {
 	"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
 	"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com" };
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static int digit_of(char c)
-{
-	const char *p = c ? strchr(alphabet, c) : NULL;
-
-	return p ? (int)(p - alphabet) : -1;
-}
-
-/* Canonical base64 with padding: whole quartets, no stray bits. */
-static bool base64_decode(const char *s, size_t n, struct buf *out)
-{
-	if (n == 0 || n % 4)
-		return false;
-	for (size_t i = 0; i < n; i += 4) {
-		int pad = i + 4 == n ? (s[i + 3] == '=') + (s[i + 3] == '=' && s[i + 2] == '=') : 0;
-		uint32_t v = 0;
-
-		for (int k = 0; k < 4; k++) {
-			int d = k >= 4 - pad ? 0 : digit_of(s[i + (size_t)k]);
-
-			if (d < 0)
-				return false;
-			v = v << 6 | (uint32_t)d;
-		}
-		if ((pad == 1 && (v & 0xff)) || (pad == 2 && (v & 0xffff)))
-			return false;
-		for (int k = 0; k < 3 - pad; k++)
-			buf_putc(out, (char)(v >> (16 - 8 * k)));
-	}
-	return !out->failed;
-}
-
-static void fingerprint_of(const uint8_t sum[DIGEST_LEN], char *out)
-{
-	memcpy(out, "SHA256:", 7);
-	out += 7;
-	for (size_t bit = 0; bit < DIGEST_LEN * 8; bit += 6) {
-		size_t byte = bit / 8;
-		uint32_t two = (uint32_t)sum[byte] << 8 | (byte + 1 < DIGEST_LEN ? sum[byte + 1] : 0);
-
-		*out++ = alphabet[two >> (10 - bit % 8) & 63];
-	}
-	*out = '\0';
-}
-
 bool sshkey_is_fingerprint(const char *s)
 {
-	return strncmp(s, "SHA256:", 7) == 0 && strlen(s) == 7 + 43 && strspn(s + 7, alphabet) == 43;
+	OWN_BUF struct buf b = BUF_INIT;
+	char padded[45];
+
+	if (strncmp(s, "SHA256:", 7) != 0 || strlen(s) != 7 + 43)
+		return false;
+	(void)snprintf(padded, sizeof(padded), "%s=", s + 7);
+	return base64_get(&b, padded, 44) && b.len == DIGEST_LEN;
 }
 
 static uint32_t be32(const uint8_t *p)
@@ -100,7 +61,7 @@ static const char *type_of(const char *s, size_t n)
 
 const char *sshkey_parse(const char *text, struct sshkey *out, struct buf *line)
 {
-	OWN_BUF struct buf blob = BUF_INIT;
+	OWN_BUF struct buf blob = BUF_INIT, print = BUF_INIT;
 	size_t tlen = strcspn(text, " \t"), blen;
 	const char *base = text + tlen + strspn(text + tlen, " \t");
 	uint8_t sum[DIGEST_LEN];
@@ -113,13 +74,16 @@ const char *sshkey_parse(const char *text, struct sshkey *out, struct buf *line)
 	blen = strcspn(base, " \t\r\n");
 	if (blen == 0)
 		return "the base64 part is missing";
-	if (blen > BLOB_MAX || !base64_decode(base, blen, &blob))
+	if (blen > BLOB_MAX || !base64_get(&blob, base, blen))
 		return "its base64 part is cut or damaged";
 	if (!blob_is(&blob, out->type))
 		return "its base64 part is not a key of that type; was it cut?";
 	if (digest_sha256(blob.data, blob.len, sum, &e) < 0)
 		return "its fingerprint could not be computed";
-	fingerprint_of(sum, out->fingerprint);
+	base64_put(&print, sum, DIGEST_LEN, false);
+	if (print.failed)
+		return "its fingerprint could not be computed";
+	(void)snprintf(out->fingerprint, sizeof(out->fingerprint), "SHA256:%s", print.data);
 	buf_printf(line, "%s %.*s", out->type, (int)blen, base);
 	return NULL;
 }

@@ -287,13 +287,14 @@ static struct ynode *read_stream(struct builder *b)
 	return root;
 }
 
-struct ynode *yaml_parse(struct arena *a, struct fault_source *src)
+struct ynode *yaml_parse(struct arena *a, struct fault_source *src, bool *whole)
 {
 	struct builder b = { .a = a, .src = src };
 	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET };
 	struct fy_diag *diag = NULL;
 	struct ynode *root = NULL;
 
+	*whole = false;
 	if (!bytes_are_text(src))
 		return NULL;
 	if (!(diag = fy_diag_create(NULL))) {
@@ -311,6 +312,7 @@ struct ynode *yaml_parse(struct arena *a, struct fault_source *src)
 			take_diagnostics(src, diag);
 		if (root)
 			refuse_duplicates(&b, root);
+		*whole = !b.broken && !fy_parser_get_stream_error(b.fyp);
 	}
 	if (b.fyp)
 		fy_parser_destroy(b.fyp);

@@ -24,9 +24,9 @@ struct ynode {
 /*
  * The one document of src as a tree in a, or NULL.  Syntax faults, anchors, aliases, tags, merge keys, duplicate keys,
  * a second document, invalid UTF-8 and control bytes are added to src->out; the tree may be there all the same (without
- * what was refused), so that the rest can be checked in the same run.
+ * what was refused), so that the rest can be checked in the same run.  *whole: false when a syntax fault cut it short.
  */
-struct ynode *yaml_parse(struct arena *a, struct fault_source *src);
+struct ynode *yaml_parse(struct arena *a, struct fault_source *src, bool *whole);
 
 /* Child of a map by key; NULL if there is none. */
 const struct ynode *yaml_get(const struct ynode *map, const char *key);
