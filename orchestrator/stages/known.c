@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "path.h"
+#include "resend.h"
 
 struct known {
 	struct version_reader *version;
@@ -11,6 +12,7 @@ struct known {
 	struct state_iter *rows;
 	struct known_item a, b;		/* heads: version, acknowledged */
 	bool have_a, have_b;
+	struct u64set resend;		/* found different at the target: not known */
 };
 
 void known_item_dispose(struct known_item *it)
@@ -75,6 +77,7 @@ int known_open(const struct workspace *w, const char *plan, const char *dataset,
 		return err_sys(e, "known state");
 	if (version_open(w, plan, dataset, version, VERSION_SCAN, &k->version, e) < 0 ||
 	    workspace_state(w, &k->state, e) < 0 ||
+	    resend_load(w, k->state, plan, dataset, &k->resend, e) < 0 ||
 	    state_ack_iter(k->state, plan, dataset, pass, &k->rows, e) < 0 ||
 	    advance_a(k, e) < 0 || advance_b(k, e) < 0)
 		return -1;
@@ -86,6 +89,21 @@ int known_open(const struct workspace *w, const char *plan, const char *dataset,
 static bool usable(const struct entry *en)
 {
 	return en->outcome == ENTRY_COPIED || en->outcome == ENTRY_UNCHANGED || en->outcome == ENTRY_UNSETTLED;
+}
+
+/*
+ * What was found different at the target is to be sent again.  A file stays known by name (so that its end is noticed) but
+ * without what would save reading or sending it; other entries are simply not known.
+ */
+static bool keep_known(const struct known *k, struct known_item *it)
+{
+	if (it->acked || !u64set_has(&k->resend, u64set_key(it->entry.path, it->entry.path_len)))
+		return true;
+	if (it->entry.type != ENTRY_FILE || it->entry.link_to)
+		return false;
+	it->entry.scan.racy = true;
+	it->entry.has &= ~(uint32_t)ENTRY_HAS_SHA256;
+	return true;
 }
 
 static int next_any(struct known *k, struct known_item *it, struct err *e)
@@ -116,7 +134,7 @@ int known_next(struct known *k, struct known_item *it, struct err *e)
 
 	do
 		r = next_any(k, it, e);
-	while (r == 1 && !usable(&it->entry));
+	while (r == 1 && (!usable(&it->entry) || !keep_known(k, it)));
 	return r;
 }
 
@@ -128,6 +146,7 @@ void known_close(struct known *k)
 	known_item_dispose(&k->b);
 	state_iter_free(k->rows);
 	state_close(k->state);
+	u64set_dispose(&k->resend);
 	version_close(k->version);
 	free(k);
 }

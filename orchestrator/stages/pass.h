@@ -7,6 +7,7 @@
 #ifndef PASS_H
 #define PASS_H
 
+#include "manifest.h"
 #include "run.h"
 
 struct pass_result {

@@ -46,8 +46,10 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 
 void run_close(struct run *r)
 {
-	for (size_t i = 0; r->hosts && i < r->plan->nhosts; i++)
-		host_close(r->hosts[i]);
+	for (size_t i = 0; r->hosts && i < r->plan->nhosts; i++) {
+		host_close(r->hosts[i].host);
+		free(r->hosts[i].identity);
+	}
 	free(r->hosts);
 	standing_dispose(&r->standing);
 	(void)pthread_mutex_destroy(&r->lock);

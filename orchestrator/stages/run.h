@@ -51,7 +51,11 @@ struct run {
 	char plan_digest[DIGEST_HEX];
 	struct standing standing;
 	uint64_t epoch;			/* fencing number of this runner */
-	struct host **hosts;		/* by index in plan->hosts; NULL until first used */
+	struct run_slot {		/* by index in plan->hosts; host is NULL until first used */
+		struct host *host;
+		struct host_spec spec;	/* lives as long as the host */
+		char *identity;
+	} *hosts;
 	pthread_mutex_t lock;
 	struct wire *wires[RUN_WIRES];	/* open sessions, for run_cancel */
 	atomic_bool cancelled;

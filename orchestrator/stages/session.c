@@ -57,35 +57,36 @@ int run_check(struct run *r, struct err *e)
 	return err_hint(e, "the same command goes on from here");
 }
 
-/* A file named in the plan, kept as long as the host that uses it: the run frees both. */
-static const char *identity_of(const struct plan *p, const struct plan_host *h)
+static int fill_spec(struct run *r, const struct plan_host *h, struct run_slot *slot, struct err *e)
 {
-	return h->identity ? plan_file_path(p, h->identity) : NULL;
+	free(take_ptr(&slot->identity));
+	if (h->identity && !(slot->identity = plan_file_path(r->plan, h->identity)))
+		return err_sys(e, "host %s", h->name);
+	slot->spec = (struct host_spec){ .name = h->name, .ssh = h->ssh, .port = h->port, .host_key = h->host_key,
+		.identity = slot->identity, .client = (enum host_client)h->client, .keepalive_s = h->keepalive_s,
+		.become_sudo = h->become_sudo, .via = h->via, .agent = h->agent, .agent_binary = r->o->agent_binary };
+	return 0;
 }
 
 int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 {
 	const struct plan_host *h = plan_host(r->plan, name);
-	size_t i;
+	struct run_slot *slot;
 
 	if (!h)
 		return err_set(e, ERR_BUG, "host %s is not in the plan", name);
-	i = (size_t)(h - r->plan->hosts);
-	if (!r->hosts[i]) {
+	slot = &r->hosts[h - r->plan->hosts];
+	if (!slot->host) {
 		OWN(host_closep) struct host *opened = NULL;
-		OWN_FREE const char *identity = identity_of(r->plan, h);
-		struct host_spec spec = { .name = h->name, .ssh = h->ssh, .port = h->port, .host_key = h->host_key,
-			.identity = identity, .client = (enum host_client)h->client, .keepalive_s = h->keepalive_s,
-			.become_sudo = h->become_sudo, .via = h->via, .agent = h->agent,
-			.agent_binary = r->o->agent_binary };
 
-		if (run_check(r, e) < 0 || host_open(&opened, &spec, e) < 0 || host_agent(opened, e) < 0)
+		if (run_check(r, e) < 0 || fill_spec(r, h, slot, e) < 0 || host_open(&opened, &slot->spec, e) < 0 ||
+		    host_agent(opened, e) < 0)
 			return -1;
 		log_info("host %s: %s%s%s", name, host_route(opened), *host_client_reason(opened) ? "; " : "",
 		    host_client_reason(opened));
-		r->hosts[i] = take_ptr(&opened);
+		slot->host = take_ptr(&opened);
 	}
-	*out = r->hosts[i];
+	*out = slot->host;
 	return 0;
 }
 

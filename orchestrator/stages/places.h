@@ -1,0 +1,19 @@
+/*
+ * places - what a host says about itself and about one path, by the facts agent.
+ */
+#ifndef PLACES_H
+#define PLACES_H
+
+#include "run.h"
+
+/*
+ * A JSON object of strings: hostname, kernel, arch, os, euid, user, now, and of the path: exists (yes, no, unknown), type,
+ * fstype, mount, options, device, serial, free_bytes, free_inodes, read_only, identity, nearest, error.  Owned by the
+ * caller.  Remote text is escaped.
+ */
+int place_facts(struct run *r, const char *host, const char *path, json_t **out, struct err *e) MUST_CHECK;
+/* "" when the fact is not there; borrowed. */
+const char *place_fact(const json_t *facts, const char *key);
+uint64_t place_number(const json_t *facts, const char *key);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * resend - paths that a verification of the target found different: the next pass treats them as not known.
+ *
+ * Kept in state.db by plan and dataset as 64-bit keys of paths (u64set_key); a collision only sends an entry again.
+ */
+#ifndef RESEND_H
+#define RESEND_H
+
+#include "u64set.h"
+#include "verify.h"
+#include "workspace.h"
+
+/* Replaces the list by the differences of v (target side; an empty list when there are none). */
+int resend_note(struct run *r, const struct verify_result *v, struct err *e) MUST_CHECK;
+int resend_load(const struct workspace *w, struct state *s, const char *plan, const char *dataset, struct u64set *out, struct err *e) MUST_CHECK;
+
+#endif

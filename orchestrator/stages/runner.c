@@ -1,0 +1,183 @@
+#include "runner.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "gates.h"
+#include "log.h"
+
+static int nothing_to_do(struct run *r, struct err *e)
+{
+	(void)r;
+	(void)e;
+	return 0;
+}
+
+static int (*const stage_functions[STAGE_COUNT])(struct run *, struct err *) = {
+	[STAGE_PREFLIGHT] = stage_preflight, [STAGE_COPY] = stage_copy,
+	/* freeze, cutover and smoke act through hooks, swap and merge only: plan_not_built refuses plans that have any */
+	[STAGE_FREEZE] = nothing_to_do, [STAGE_FINAL] = stage_final, [STAGE_VERIFY] = stage_verify,
+	[STAGE_CUTOVER] = nothing_to_do, [STAGE_SMOKE] = nothing_to_do,
+	[STAGE_PACKAGE] = stage_package, [STAGE_ACCEPT] = stage_accept, [STAGE_RESTORE_TEST] = stage_restore_test,
+	[STAGE_CLEAR] = stage_clear, [STAGE_CERTIFY] = stage_certify,
+};
+
+bool runner_wants(const struct run *r, const struct plan_dataset *d)
+{
+	const char *const *only = r->o->only;
+
+	if (!only || !only[0])
+		return true;
+	for (; *only; only++)
+		if (strcmp(*only, d->name) == 0)
+			return true;
+	return false;
+}
+
+static bool at_end(const struct run *r)
+{
+	for (size_t i = 0; i < r->plan->nstages; i++)
+		if (r->standing.stages[r->plan->stages[i]] != STAGE_DONE)
+			return false;
+	return true;
+}
+
+/* A plan that can always be run again: nothing in it is irreversible and nothing takes over (contract 4.1). */
+static bool repeats(const struct plan *p)
+{
+	enum plan_stage last = p->stages[p->nstages - 1];
+
+	return (p->kind == PLAN_MIGRATION && !plan_takes_over(p)) || last == STAGE_COPY || last == STAGE_VERIFY;
+}
+
+const enum plan_stage *runner_next(const struct run *r)
+{
+	const struct plan *p = r->plan;
+	int copy = plan_stage_index(p, STAGE_COPY);
+	size_t i = 0;
+
+	if (r->standing.abandoned)
+		return NULL;
+	while (i < p->nstages && r->standing.stages[p->stages[i]] == STAGE_DONE)
+		i++;
+	if (i == p->nstages)
+		return repeats(p) && copy >= 0 ? &p->stages[copy] : NULL;
+	/* Until something froze, was packed or cleared, going on means looking at the live source again. */
+	if (copy >= 0 && (int)i > copy && p->stages[i] <= STAGE_VERIFY && !plan_takes_over(p))
+		return &p->stages[copy];
+	if (copy >= 0 && (int)i > copy && repeats(p))
+		return &p->stages[copy];
+	return &p->stages[i];
+}
+
+/* Between freeze and smoke nothing waits for a person: their gates are looked at together, before freeze. */
+static int check_gates(struct run *r, enum plan_stage s, struct err *e)
+{
+	if (s != STAGE_FREEZE)
+		return s >= STAGE_FINAL && s <= STAGE_SMOKE ? 0 : gate_pass(r, plan_stage_name(s), e);
+	for (enum plan_stage g = STAGE_FREEZE; g <= STAGE_SMOKE; g++)
+		if (plan_stage_index(r->plan, g) >= 0 && gate_pass(r, plan_stage_name(g), e) < 0)
+			return -1;
+	return 0;
+}
+
+static int blocked_by_failures(struct run *r, enum plan_stage s, struct err *e)
+{
+	if (s != STAGE_FREEZE && s != STAGE_PACKAGE && s != STAGE_CLEAR)
+		return 0;
+	/* stage_copy and stage_final ended as failed then; this guards plans with their own order of stages. */
+	if (r->standing.stages[STAGE_COPY] == STAGE_FAILED || r->standing.stages[STAGE_FINAL] == STAGE_FAILED)
+		return err_set(e, ERR_PERMANENT, "plan %s: entries of the last version failed; %s is blocked until they are read or stand in known_faults",
+		    r->plan->name, plan_stage_name(s));
+	return 0;
+}
+
+static int record_failure(struct run *r, enum plan_stage s, const struct err *why)
+{
+	struct err e = ERR_INIT;
+	bool refused = why->class == ERR_REFUSED;
+	json_t *data;
+
+	if (why->class == ERR_WAITING || r->standing.stages[s] == STAGE_REFUSED)
+		return 0;		/* recorded where it was seen */
+	data = json_pack("{s:s,s:i,s:s}", "class", err_class_name(why->class), "exit", err_exit_code(why->class), "text", why->text);
+	if (run_event(r, NULL, plan_stage_name(s), refused ? "refused" : "failed", data, &e, "%.600s", why->text) < 0) {
+		log_error("%s", e.text);
+		return -1;
+	}
+	run_show_stage(r, plan_stage_name(s), refused ? "refused" : "failed", why->text);
+	return 0;
+}
+
+static int run_stage(struct run *r, enum plan_stage s, struct err *e)
+{
+	const char *name = plan_stage_name(s);
+
+	if (run_check(r, e) < 0)
+		return -1;
+	if (check_gates(r, s, e) < 0 || blocked_by_failures(r, s, e) < 0)
+		return -1;
+	run_show_stage(r, name, "started", "");
+	if (stage_functions[s](r, e) < 0) {
+		(void)record_failure(r, s, e);
+		return -1;
+	}
+	if (r->standing.stages[s] != STAGE_DONE && run_event(r, NULL, name, "done", NULL, e, "%s done", name) < 0)
+		return -1;
+	run_show_stage(r, name, "done", r->standing.stage_text[s]);
+	return 0;
+}
+
+static int run_only(struct run *r, struct err *e)
+{
+	static int (*const three[])(struct run *, struct err *) = { stage_preflight, stage_copy, stage_verify };
+	static const char *const names[] = { "preflight", "copy", "verify" };
+
+	for (const char *const *o = r->o->only; *o; o++)
+		if (!plan_dataset(r->plan, *o))
+			return err_set(e, ERR_USAGE, "plan %s has no dataset %s", r->plan->name, *o);
+	for (size_t i = 0; i < 3; i++) {
+		run_show_stage(r, names[i], "started", "");
+		if (three[i](r, e) < 0)
+			return -1;
+		run_show_stage(r, names[i], "done", "");
+	}
+	return 0;
+}
+
+static int find_until(struct run *r, const enum plan_stage *from, int *until, struct err *e)
+{
+	enum plan_stage s;
+
+	*until = (int)r->plan->nstages - 1;
+	if (!r->o->until)
+		return 0;
+	if (!plan_stage_parse(r->o->until, &s) || (*until = plan_stage_index(r->plan, s)) < 0)
+		return err_set(e, ERR_USAGE, "plan %s has no stage %s", r->plan->name, r->o->until);
+	if (*until < (int)(from - r->plan->stages))
+		log_info("plan %s is already beyond %s", r->plan->name, r->o->until);
+	return 0;
+}
+
+int runner_run(struct run *r, struct runner_result *out, struct err *e)
+{
+	const enum plan_stage *next;
+	int until;
+
+	if (r->standing.abandoned)
+		return err_set(e, ERR_REFUSED, "plan %s was abandoned; make a new plan with another name", r->plan->name);
+	out->reason = "only";
+	if (r->o->only && r->o->only[0])
+		return run_only(r, e);
+	if (!(next = runner_next(r))) {
+		out->reason = "finished";
+		return 0;
+	}
+	if (find_until(r, next, &until, e) < 0)
+		return -1;
+	for (int i = (int)(next - r->plan->stages); i <= until; i++)
+		if (run_stage(r, r->plan->stages[i], e) < 0)
+			return -1;
+	out->reason = at_end(r) ? "done" : "until";
+	return 0;
+}

@@ -1,0 +1,122 @@
+/* copy: passes over the live source until one is short enough.  final: one more that counts as frozen. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "esc.h"
+#include "log.h"
+#include "pass.h"
+#include "places.h"
+#include "resend.h"
+#include "runner.h"
+#include "verify.h"
+
+static int wants_files(const struct plan_dataset *d, struct err *e)
+{
+	if (d->kind == DATASET_FILES)
+		return 0;
+	return err_set(e, ERR_PERMANENT, "dataset %s: %s datasets are not built yet", d->name, plan_dataset_kind_name(d->kind));
+}
+
+/* A pass is read back where it was written; what differs is sent again by the next pass. */
+static int read_back(struct run *r, const struct plan_dataset *d, const char *stage, struct err *e)
+{
+	OWN_VERIFY struct verify_result v = VERIFY_RESULT_INIT;
+	struct verify_options o = { .side = VERIFY_TARGET };
+
+	if (verify_run(r, d, &o, &v, e) < 0)
+		return -1;
+	if (resend_note(r, &v, e) < 0 || verify_record(r, stage, &v, e) < 0)
+		return -1;
+	if (!v.difference_total && !v.unverified_total)
+		return 0;
+	err_set(e, v.difference_total ? ERR_INTEGRITY : ERR_UNVERIFIED, "dataset %s version %" PRIu64 " at the target: %" PRIu64
+	    " differences, %" PRIu64 " unverified; first: %s", d->name, v.version, v.difference_total, v.unverified_total,
+	    v.difference_count ? v.differences[0].path : v.unverified[0].path);
+	return err_hint(e, "the next run sends what differs again; list it with: waybill verify %s %s", r->plan->name, d->name);
+}
+
+struct sums { uint64_t blocked, unsettled; double seconds; char first[256]; };
+
+/* Between preflight and now, or between two runs, a source can lose its mount. */
+static int still_there(struct run *r, const struct plan_dataset *d, struct err *e)
+{
+	json_t *facts;
+	char place[PLACE_NAME];
+	bool there;
+
+	if (place_facts(r, d->from.host, d->from.path, &facts, e) < 0)
+		return -1;
+	there = strcmp(place_fact(facts, "exists"), "yes") == 0;
+	json_decref(facts);
+	if (there)
+		return 0;
+	err_set(e, ERR_REFUSED, "%s does not exist any more", place_name(d->from.host, d->from.path, place));
+	return err_hint(e, "is it mounted? nothing was changed and nothing recorded");
+}
+
+static int one_pass(struct run *r, const struct plan_dataset *d, const char *stage, struct sums *s, struct err *e)
+{
+	struct pass_result res = { .version = 0 };
+
+	if (wants_files(d, e) < 0 || still_there(r, d, e) < 0 || pass_run(r, d, stage, &res, e) < 0)
+		return -1;
+	s->blocked += res.blocked;
+	s->unsettled += res.balance.unsettled;
+	s->seconds += res.seconds;
+	if (res.blocked && !s->first[0])
+		(void)snprintf(s->first, sizeof(s->first), "%s: %" PRIu64, d->name, res.blocked);
+	log_info("%s version %" PRIu64 ": scanned %" PRIu64 " = copied %" PRIu64 " + unchanged %" PRIu64 " + skipped %" PRIu64
+	    " + unsettled %" PRIu64 " + failed %" PRIu64, d->name, res.version, res.balance.scanned, res.balance.copied,
+	    res.balance.unchanged, res.balance.skipped, res.balance.unsettled, res.balance.failed);
+	if (res.problems)
+		log_warn("%s: %" PRIu64 " entries could not be kept as they are at the target; verify names them", d->name, res.problems);
+	if (strcmp(stage, "copy") == 0 && r->plan->passes.verify && d->to.host)
+		return read_back(r, d, "verify", e);
+	return 0;
+}
+
+static int pass_over_all(struct run *r, const char *stage, struct sums *s, struct err *e)
+{
+	for (size_t i = 0; i < r->plan->ndatasets; i++)
+		if (runner_wants(r, &r->plan->datasets[i]) && one_pass(r, &r->plan->datasets[i], stage, s, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int blocked(struct run *r, const struct sums *s, struct err *e)
+{
+	if (!s->blocked)
+		return 0;
+	err_set(e, ERR_PERMANENT, "plan %s: %" PRIu64 " entries could not be read (%s); the rest is copied", r->plan->name, s->blocked, s->first);
+	return err_hint(e, "name them with: waybill show %s %s --skipped; make them readable, or put them in known_faults with a reason",
+	    r->plan->name, r->plan->datasets[0].name);
+}
+
+int stage_copy(struct run *r, struct err *e)
+{
+	struct sums s = { .blocked = 0 };
+	bool only = r->o->only && r->o->only[0];
+
+	if (!only && run_event(r, NULL, "copy", "started", NULL, e, "copy started") < 0)
+		return -1;
+	for (int pass = 1; pass <= r->plan->passes.max; pass++) {
+		memset(&s, 0, sizeof(s));
+		if (pass_over_all(r, "copy", &s, e) < 0)
+			return -1;
+		if (s.seconds < (double)r->plan->passes.until_s)
+			break;
+	}
+	return blocked(r, &s, e);
+}
+
+int stage_final(struct run *r, struct err *e)
+{
+	struct sums s = { .blocked = 0 };
+
+	/* A migration without freeze has nothing that the live passes did not do. */
+	if (r->plan->kind == PLAN_MIGRATION && !r->plan->hooks[POINT_FREEZE].n)
+		return 0;
+	if (pass_over_all(r, "final", &s, e) < 0)
+		return -1;
+	return blocked(r, &s, e);
+}

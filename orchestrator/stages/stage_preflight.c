@@ -1,0 +1,112 @@
+/* preflight: everything that can fail is looked at before a byte moves. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "foreign.h"
+#include "log.h"
+#include "places.h"
+#include "runner.h"
+
+static int check_source(const struct plan_dataset *d, const json_t *facts, struct err *e)
+{
+	char place[PLACE_NAME];
+
+	place_name(d->from.host, d->from.path, place);
+	if (strcmp(place_fact(facts, "exists"), "no") == 0) {
+		err_set(e, ERR_REFUSED, "%s does not exist", place);
+		return err_hint(e, "is it mounted? correct datasets.%s.files.from, or mount it", d->name);
+	}
+	if (strcmp(place_fact(facts, "exists"), "yes") != 0) {
+		err_set(e, ERR_REFUSED, "%s cannot be reached as this user (%s)", place, place_fact(facts, "error"));
+		return err_hint(e, "give the user access, or use become: sudo");
+	}
+	if (strcmp(place_fact(facts, "type"), "dir") != 0)
+		return err_set(e, ERR_REFUSED, "%s is no directory but a %s", place, place_fact(facts, "type"));
+	return 0;
+}
+
+static int check_target(const struct plan_dataset *d, const json_t *facts, struct err *e)
+{
+	char place[PLACE_NAME];
+
+	place_name(d->to.host, d->to.path, place);
+	if (strcmp(place_fact(facts, "exists"), "yes") == 0 && strcmp(place_fact(facts, "type"), "dir") != 0)
+		return err_set(e, ERR_REFUSED, "%s is no directory but a %s", place, place_fact(facts, "type"));
+	if (strcmp(place_fact(facts, "read_only"), "yes") == 0)
+		return err_set(e, ERR_REFUSED, "%s is on a file system that is mounted read-only", place);
+	if (strcmp(place_fact(facts, "exists"), "no") == 0) {
+		const char *nearest = place_fact(facts, "nearest");
+		size_t n = strlen(nearest);
+
+		/* Making one directory is what "contents of to" asks for; more than one is a typing error more often than not. */
+		if (strncmp(d->to.path, nearest, n) != 0 || strchr(d->to.path + n + (n > 1 ? 1 : 0), '/')) {
+			err_set(e, ERR_REFUSED, "%s: its parent directory does not exist (the nearest that does is %s)", place, nearest);
+			return err_hint(e, "make the parent, or correct datasets.%s.files.to", d->name);
+		}
+	}
+	return 0;
+}
+
+static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *entry, struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+	json_t *facts;
+	char place[PLACE_NAME];
+	bool fresh = !s || !s->version;
+
+	if (place_facts(r, d->to.host, d->to.path, &facts, e) < 0)
+		return -1;
+	(void)json_object_set_new(entry, "to", facts);
+	if (check_target(d, facts, e) < 0)
+		return -1;
+	if (place_number(facts, "free_bytes") == 0)
+		return err_set(e, ERR_TEMPORARY, "%s has no free space; free some and run the same command again", place_name(d->to.host, d->to.path, place));
+	if (strcmp(place_fact(facts, "euid"), "0") != 0)
+		log_warn("%s: not root there: owners, devices and some attributes cannot be kept (use become: sudo)", place_name(d->to.host, d->to.path, place));
+	if (!fresh || strcmp(place_fact(facts, "exists"), "yes") != 0)
+		return 0;
+	return foreign_record(r, d, entry, e);
+}
+
+static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets, struct err *e)
+{
+	json_t *entry = json_object(), *facts;
+
+	(void)json_object_set_new(datasets, d->name, entry);
+	if (d->kind != DATASET_FILES)
+		return err_set(e, ERR_PERMANENT, "dataset %s: %s datasets are not built yet", d->name, plan_dataset_kind_name(d->kind));
+	if (place_facts(r, d->from.host, d->from.path, &facts, e) < 0)
+		return -1;
+	(void)json_object_set_new(entry, "from", facts);
+	if (check_source(d, facts, e) < 0)
+		return -1;
+	return d->to.host ? look_at_target(r, d, entry, e) : 0;
+}
+
+static json_t *routes(const struct run *r)
+{
+	json_t *hosts = json_object();
+
+	for (size_t i = 0; i < r->plan->nhosts; i++)
+		if (r->hosts[i].host)
+			(void)json_object_set_new(hosts, r->plan->hosts[i].name, json_pack("{s:s,s:s}", "route",
+			    host_route(r->hosts[i].host), "client_reason", host_client_reason(r->hosts[i].host)));
+	return hosts;
+}
+
+int stage_preflight(struct run *r, struct err *e)
+{
+	json_t *datasets = json_object(), *facts;
+	bool only = r->o->only && r->o->only[0];
+	int res = 0;
+
+	for (size_t i = 0; res == 0 && i < r->plan->ndatasets; i++)
+		if (runner_wants(r, &r->plan->datasets[i]))
+			res = look_at(r, &r->plan->datasets[i], datasets, e);
+	facts = json_pack("{s:o,s:o}", "hosts", routes(r), "datasets", datasets);
+	if (res < 0 || only) {
+		json_decref(facts);
+		return res;
+	}
+	return run_event(r, NULL, "preflight", "done", facts, e, "preflight: %zu datasets looked at", r->plan->ndatasets);
+}
