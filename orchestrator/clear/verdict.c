@@ -72,6 +72,8 @@ bool clear_result_complete(enum entry_type type, uint64_t size, const struct msg
 		return incomplete(why, "refused: untouched");
 	if (r->state != MSG_ERASE_DONE)
 		return incomplete(why, "failed");
+	if (type == ENTRY_DIR)
+		return true;	/* empty: gone, or a mount point that stays */
 	if (!(r->how & MSG_EH_UNLINKED))
 		return incomplete(why, "not unlinked");
 	return type != ENTRY_FILE || file_complete(size, r, why);

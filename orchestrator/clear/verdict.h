@@ -35,7 +35,8 @@ struct clear_tally {
 
 /*
  * Was everything done that performed-not-provable asks of one object?  A file with content: overwritten where it lay,
- * read back as far as rights allow, unlinked.  Anything else: gone.  On false *why is a literal that says what is
+ * read back as far as rights allow, unlinked.  Anything else: gone, or a directory that stays as an empty mount point.  size is
+ * that of the content, 0 for a further name of an inode (the first name answers for the content).  On false *why is a literal that says what is
  * missing (why may be NULL).
  */
 bool clear_result_complete(enum entry_type type, uint64_t size, const struct msg_erased *r, const char **why);
