@@ -1,0 +1,270 @@
+#include "reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "io.h"
+
+#define BLOCK (1u << 20)
+#define TRIES 3
+#define TRIES_ONCE_ABOVE (1ull << 30)	/* a live file of that size that changes is read once a pass, not three times */
+
+void content_dispose(struct content *c)
+{
+	attr_set_dispose(&c->attrs);
+	emit_large_dispose(&c->large);
+}
+
+static void hash(struct reader *r, const void *p, size_t n)
+{
+	if (agent_flag(r->a, MSG_F_NO_HASH))
+		return;
+	digest_update(r->sha256, p, n);
+	if (r->sm3)
+		digest_update(r->sm3, p, n);
+}
+
+static void hash_end(struct reader *r, struct entry *en)
+{
+	if (agent_flag(r->a, MSG_F_NO_HASH))
+		return;
+	digest_final(r->sha256, en->sha256);
+	en->has |= ENTRY_HAS_SHA256;
+	if (r->sm3) {
+		digest_final(r->sm3, en->sm3);
+		en->has |= ENTRY_HAS_SM3;
+	}
+}
+
+static void hash_begin(struct reader *r)
+{
+	digest_reset(r->sha256);
+	if (r->sm3)
+		digest_reset(r->sm3);
+}
+
+/* Up to n bytes at an offset; -1 with *why.  What was read counts, for the report. */
+static ssize_t read_at(struct reader *r, int fd, uint64_t at, size_t n, struct err *why)
+{
+	ssize_t got = io_pread_full(SITE, fd, r->data, n, at, "content", why);
+
+	if (got > 0)
+		r->a->done.bytes += (uint64_t)got;
+	return got;
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* ---- where the file system says that holes are: hints, believed only where zeros are read ---- */
+
+struct map { int fd; bool sparse; uint64_t start, end; bool hole; uint64_t size; };
+
+static bool has_holes(int fd, const struct statx *st)
+{
+	off_t hole;
+
+	if (st->stx_size == 0 || st->stx_blocks * 512 >= st->stx_size)
+		return false;
+	hole = lseek(fd, 0, SEEK_HOLE);
+	return hole >= 0 && (uint64_t)hole < st->stx_size;
+}
+
+/* Set m to the range that holds at. */
+static void map_move(struct map *m, uint64_t at)
+{
+	off_t data, hole;
+
+	if (!m->sparse) {
+		*m = (struct map){ m->fd, false, 0, m->size, false, m->size };
+		return;
+	}
+	data = lseek(m->fd, (off_t)at, SEEK_DATA);
+	m->start = at;
+	m->hole = data < 0 ? errno == ENXIO : (uint64_t)data > at;
+	if (m->hole) {
+		m->end = data < 0 || (uint64_t)data > m->size ? m->size : (uint64_t)data;
+		return;
+	}
+	hole = lseek(m->fd, (off_t)at, SEEK_HOLE);
+	m->end = hole < 0 || (uint64_t)hole <= at || (uint64_t)hole > m->size ? m->size : (uint64_t)hole;
+}
+
+/* ---- one reading ---- */
+
+/* One run of bytes in r->data: into layout and slices.  l NULL: only hashed. */
+static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n, struct entry *en, struct emit_large *l, struct err *e)
+{
+	bool hole = m->hole && is_zero(r->data, n);
+
+	hash(r, r->data, n);
+	if (m->sparse && entry_layout_add(en, at, hole ? 0 : n, e) < 0)
+		return -1;
+	if (l && hole)
+		emit_large_hole(l, n);
+	else if (l)
+		return emit_large_data(&r->emit, l, r->data, n, e);
+	return 0;
+}
+
+/* Everything up to size, all of it through plain reads.  0, 1 = why, -1. */
+static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, struct emit_large *l, struct err *why, struct err *e)
+{
+	struct map m = { .fd = fd, .sparse = sparse, .size = size };
+	uint64_t at = 0;
+
+	hash_begin(r);
+	en->layout_count = 0;
+	en->has &= ~(uint32_t)ENTRY_HAS_LAYOUT;
+	while (at < size) {
+		ssize_t got;
+		uint64_t n;
+
+		if (at >= m.end)
+			map_move(&m, at);
+		n = m.end - at < BLOCK ? m.end - at : BLOCK;
+		got = read_at(r, fd, at, (size_t)n, why);
+		if (got < 0)
+			return 1;
+		if (got == 0)
+			break;
+		if (take_run(r, &m, at, (size_t)got, en, l, e) < 0)
+			return -1;
+		at += (uint64_t)got;
+	}
+	en->size = at;
+	hash_end(r, en);
+	return l ? emit_large_end(&r->emit, l, e) : 0;
+}
+
+static int read_small(struct reader *r, int fd, uint64_t size, struct entry *en, struct err *why)
+{
+	ssize_t got = size ? read_at(r, fd, 0, (size_t)size, why) : 0;
+
+	if (got < 0)
+		return 1;
+	hash_begin(r);
+	hash(r, r->data, (size_t)got);
+	en->size = (uint64_t)got;
+	hash_end(r, en);
+	return 0;
+}
+
+static bool equals_known(const struct entry *en, const struct entry *known)
+{
+	return known && known->type == ENTRY_FILE && known->has & ENTRY_HAS_SHA256 && en->has & ENTRY_HAS_SHA256 &&
+	    known->size == en->size && memcmp(known->sha256, en->sha256, DIGEST_LEN) == 0;
+}
+
+/* A large file whose size and mtime stand is likely the same: hash first, send only when it is not. */
+static bool worth_hashing_first(const struct entry *en, const struct entry *known)
+{
+	return known && known->has & ENTRY_HAS_SHA256 && known->size == en->size && known->mtime_s == en->mtime_s &&
+	    known->mtime_ns == en->mtime_ns;
+}
+
+static int read_once(struct reader *r, int fd, const struct statx *st, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
+{
+	bool sparse = has_holes(fd, st);
+	int rc;
+
+	c->is_large = sparse || st->stx_size > PACK_FILE_MAX;
+	if (agent_flag(r->a, MSG_F_NO_HASH))
+		return 0;
+	if (!c->is_large)
+		return read_small(r, fd, st->stx_size, en, why);
+	if (!send || worth_hashing_first(en, known)) {
+		rc = read_large(r, fd, sparse, st->stx_size, en, NULL, why, e);
+		if (rc || !send || equals_known(en, known))
+			return rc;
+	}
+	if (emit_large_begin(&r->emit, &c->large, en->path, st->stx_size, e) < 0)
+		return -1;
+	return read_large(r, fd, sparse, st->stx_size, en, &c->large, why, e);
+}
+
+/* ---- until it stands still ---- */
+
+static int stat_fd(int fd, struct statx *st, struct err *why)
+{
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, st) < 0)
+		return -err_sys(why, "stat");
+	if (!S_ISREG(st->stx_mode))
+		return -err_set(why, ERR_TEMPORARY, "replaced while it was read");
+	return 0;
+}
+
+static bool same_stat(const struct statx *a, const struct statx *b)
+{
+	return a->stx_size == b->stx_size && a->stx_mtime.tv_sec == b->stx_mtime.tv_sec &&
+	    a->stx_mtime.tv_nsec == b->stx_mtime.tv_nsec && a->stx_ctime.tv_sec == b->stx_ctime.tv_sec &&
+	    a->stx_ctime.tv_nsec == b->stx_ctime.tv_nsec;
+}
+
+/* Forget what an earlier try described. */
+static void clean_entry(struct entry *en)
+{
+	en->has = 0;
+	en->flags = 0;
+	free(en->layout);
+	en->layout = NULL;
+	en->layout_count = 0;
+}
+
+static void drop_pages(const struct reader *r, int fd)
+{
+	/* Advice: where it is not taken, the verification says so by other means (it cannot tell). */
+	if (agent_flag(r->a, MSG_F_MEDIUM))
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static int try_once(struct reader *r, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
+{
+	struct statx before, after;
+	int rc;
+
+	clean_entry(en);
+	attr_set_dispose(&c->attrs);
+	if (stat_fd(fd, &before, why))
+		return 1;
+	describe_stat(en, &before);
+	drop_pages(r, fd);
+	rc = describe_more(r, fd, en, &c->attrs, why, e);
+	if (rc == 0)
+		rc = read_once(r, fd, &before, en, known, send, c, why, e);
+	drop_pages(r, fd);
+	if (rc == 0 && stat_fd(fd, &after, why))
+		rc = 1;
+	if (rc == 0)
+		c->settled = same_stat(&before, &after);
+	return rc;
+}
+
+int content_take(struct reader *r, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
+{
+	bool frozen = agent_flag(r->a, MSG_F_FROZEN);
+	int rc = 0;
+
+	for (int tries = 1;; tries++) {
+		bool last = tries == TRIES || (!frozen && en->size > TRIES_ONCE_ABOVE);
+
+		rc = try_once(r, fd, en, known, send, c, why, e);
+		if (rc < 0)
+			return -1;
+		if (rc || c->settled || last)
+			break;
+		if (emit_large_abort(&r->emit, &c->large, e) < 0)
+			return -1;
+	}
+	if (rc == 0 && !c->settled && frozen) {
+		err_set(why, ERR_TEMPORARY, "%s", NOTE_CHANGED);
+		rc = 1;
+	}
+	/* Slices of a failed content are void, and so are those that turned out to be known. */
+	if ((rc || equals_known(en, known)) && emit_large_abort(&r->emit, &c->large, e) < 0)
+		return -1;
+	return rc;
+}
