@@ -7,6 +7,8 @@
 #ifndef ROUTE_H
 #define ROUTE_H
 
+#include <pthread.h>
+
 #include "transport.h"
 
 #define STDERR_TAIL 4096
@@ -58,7 +60,7 @@ struct host {
 	char *reason;			/* host_client_reason */
 	char *agent;			/* host_agent_path; NULL before */
 	bool agent_uploaded;		/* ours to remove */
-	void *lock;			/* pthread_mutex_t: channels may be opened and closed by several threads */
+	pthread_mutex_t lock;		/* guards channels: several threads may open and close some */
 	struct channel *channels;
 };
 

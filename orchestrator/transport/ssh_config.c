@@ -274,6 +274,13 @@ int ssh_config_load(struct ssh_config *c, const char *ssh, int port, struct err 
 	return 0;
 }
 
+int ssh_config_path(struct strings *l, const struct ssh_config *c, const char *path, struct err *e)
+{
+	OWN(me_dispose) struct me me = { NULL, NULL };
+
+	return me_load(&me, e) < 0 ? -1 : add_path(l, c, &me, path, strlen(path), e);
+}
+
 const char *ssh_config_needs_openssh(const struct ssh_config *c)
 {
 	if (c->proxyjump)

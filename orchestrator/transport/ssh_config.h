@@ -28,6 +28,8 @@ void ssh_config_dispose(struct ssh_config *c);
 
 /* ssh: "[user@]address-or-alias" (the last '@' separates); port 0 = as configured.  Without an ssh client: the built-in defaults. */
 int ssh_config_load(struct ssh_config *c, const char *ssh, int port, struct err *e) MUST_CHECK;
+/* Adds path with ~ and the % tokens of IdentityFile expanded. */
+int ssh_config_path(struct strings *l, const struct ssh_config *c, const char *path, struct err *e) MUST_CHECK;
 /* Why libssh2 cannot take this route, or NULL. */
 const char *ssh_config_needs_openssh(const struct ssh_config *c);
 /* "host", or "[host]:port": the name under which known_hosts keeps it. */

@@ -1,0 +1,111 @@
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "clock.h"
+#include "esc.h"
+#include "route.h"
+
+int route_start(struct host *h, const char *const *argv, const char *line, struct channel **out, struct err *e)
+{
+	OWN_BUF struct buf quoted = BUF_INIT;
+
+	if (h->route->ops->shell && !line) {
+		shell_quote(&quoted, argv);
+		if (buf_finish(&quoted, e) < 0)
+			return -1;
+		line = quoted.data;
+	}
+	if (h->route->ops->start(h->route, argv, line, out, e) < 0)
+		return -1;
+	(*out)->host = h;
+	(void)pthread_mutex_lock(&h->lock);
+	(*out)->next = h->channels;
+	h->channels = *out;
+	(void)pthread_mutex_unlock(&h->lock);
+	return 0;
+}
+
+static void unlist(struct channel *c)
+{
+	(void)pthread_mutex_lock(&c->host->lock);
+	for (struct channel **p = &c->host->channels; *p; p = &(*p)->next)
+		if (*p == c) {
+			*p = c->next;
+			break;
+		}
+	(void)pthread_mutex_unlock(&c->host->lock);
+}
+
+int channel_exec(struct host *h, const char *const *argv, struct channel **out, struct err *e)
+{
+	return route_start(h, argv, NULL, out, e);
+}
+
+int channel_agent(struct host *h, const char *const *args, struct channel **out, struct err *e)
+{
+	OWN_FREE const char **argv = NULL;
+	size_t n = 0, k = 0;
+
+	if (!h->agent)
+		return err_set(e, ERR_BUG, "host %s: its agent was not looked for yet", esc_s(h->spec->name));
+	while (args[n])
+		n++;
+	if (!(argv = calloc(n + 5, sizeof(*argv))))
+		return err_sys(e, "host %s", esc_s(h->spec->name));
+	if (h->spec->become_sudo) {
+		argv[k++] = "sudo";
+		argv[k++] = "-n";
+		argv[k++] = "--";
+	}
+	argv[k++] = h->agent;
+	memcpy(argv + k, args, n * sizeof(*args));
+	return route_start(h, argv, NULL, out, e);
+}
+
+int channel_in(const struct channel *c) { return c->in; }
+int channel_out(const struct channel *c) { return c->out; }
+
+/* What the caller did not read: nobody wants it, but the command must be able to finish.  False when it falls silent. */
+static bool drain_output(const struct channel *c)
+{
+	char t[65536];
+
+	for (;;) {
+		struct pollfd f = { c->out, POLLIN, 0 };
+		int rc = poll(&f, 1, SILENCE_LIMIT_S * 1000);
+		ssize_t n;
+
+		if (rc < 0 && errno == EINTR)
+			continue;
+		if (rc <= 0)
+			return false;
+		n = read(c->out, t, sizeof(t));
+		if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+			return true;
+	}
+}
+
+int channel_close(struct channel *c, int *status, struct buf *stderr_tail, struct err *e)
+{
+	int rc;
+
+	*status = -1;
+	c->ops->end_input(c);
+	if (!drain_output(c))
+		rc = err_set(e, ERR_TEMPORARY, "no byte and no end for %d s after our input ended", SILENCE_LIMIT_S);
+	else
+		rc = c->ops->wait(c, clock_mono_ns() + SILENCE_LIMIT_S * 1000000000LL, status, stderr_tail, e);
+	if (rc < 0)
+		err_at(e, "host %s", esc_s(c->host->spec->name));
+	channel_abandon(c);
+	return rc;
+}
+
+void channel_abandon(struct channel *c)
+{
+	if (!c)
+		return;
+	unlist(c);
+	c->ops->drop(c);
+}
