@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <git2.h>
+#if __has_include(<git2/sys/errors.h>)	/* where git_error_clear went after 1.5 */
+#include <git2/sys/errors.h>
+#endif
 #include <string.h>
 
 #include "esc.h"
