@@ -187,7 +187,8 @@ static int fail_large(struct apply *ap, struct large *l, const struct err *why, 
 	return apply_settle(ap, l->path, -1, why, e);
 }
 
-static int add_large(struct apply *ap, const struct msg_large_begin *m, struct large **out, struct err *e)
+/* NULL: out of memory. */
+static struct large *add_large(struct apply *ap, const struct msg_large_begin *m)
 {
 	struct large *grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown));
 	char *path = strdup(m->path);
@@ -196,26 +197,26 @@ static int add_large(struct apply *ap, const struct msg_large_begin *m, struct l
 		ap->larges = grown;
 	if (!grown || !path) {
 		free(path);
-		return err_set(e, ERR_TEMPORARY, "out of memory");
+		return NULL;
 	}
-	*out = &grown[ap->large_count++];
-	**out = (struct large){ .id = m->large_id, .fd = -1, .path = path };
+	grown += ap->large_count++;
+	*grown = (struct large){ .id = m->large_id, .fd = -1, .path = path };
 	ap->large_max = m->large_id;
-	return 0;
+	return grown;
 }
 
 int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
 	OWN(msg_large_begin_dispose) struct msg_large_begin m = { .path = NULL };
 	struct err why = ERR_INIT;
-	struct large *l = NULL;
+	struct large *l;
 
 	if (msg_large_begin_decode(f->data, f->len, &m, e) < 0)
 		return -1;
 	if (m.large_id <= ap->large_max || ap->large_count >= LARGES_MAX)
 		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " begins twice, or too many are open", m.large_id);
-	if (add_large(ap, &m, &l, e) < 0)
-		return -1;
+	if (!(l = add_large(ap, &m)))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
 	l->fd = tree_tmp_file(ap, l->tmp, &why);
 	return l->fd < 0 ? fail_large(ap, l, &why, e) : 0;
 }
