@@ -99,7 +99,7 @@ int approval_head(const struct plan *p, const char *person, const char *stage, e
 int approval_check(const struct plan *p, const struct statement_facts *now_facts, const void *txt, size_t n, const char *sig, size_t sig_len, int64_t now, struct statement *out, struct err *e) MUST_CHECK;
 /*
  * Puts both files into the transaction under the next free number and writes the event's data
- * {"file","number","stage","person","party","verdict","basis","text_sha256","sig_sha256"[,"reason"]} into data.
+ * {"file","number","stage","person","party","verdict","basis","statement_sha256","signature_sha256"[,"reason"]} into data.
  * The event itself is stage "approval", state "recorded".
  */
 int approval_put(struct ledger *l, struct ledger_txn *t, const char *plan, const struct statement *s, const void *txt, size_t n, const char *sig, size_t sig_len, struct buf *data, struct err *e) MUST_CHECK;

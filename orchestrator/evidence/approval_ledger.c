@@ -134,8 +134,8 @@ static int event_data(const char *base, const struct statement *s, const uint8_t
 
 	if (j) {
 		put_digest(j, "basis", s->basis_digest);
-		put_digest(j, "text_sha256", txt);
-		put_digest(j, "sig_sha256", sig);
+		put_digest(j, "statement_sha256", txt);
+		put_digest(j, "signature_sha256", sig);
 		if (reason)
 			(void)json_object_set_new(j, "reason", json_string(reason));
 		text = json_dumps(j, JSON_COMPACT);

@@ -320,3 +320,108 @@ enum sign_result sign_verify(const struct sign_check *c, char why[256])
 	(void)snprintf(why, 256, "%s", complaint(&r, said));
 	return r.status > 128 && r.status < 160 ? SIGN_UNCHECKED : SIGN_BAD;
 }
+
+enum sign_result sign_verify_anyone(const char *name_space, const void *data, size_t n, const char *sig, size_t sig_len, char why[256])
+{
+	OWN(scratch_remove) struct scratch s = { "" };
+	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
+	struct err e = ERR_INIT;
+	char path[PATH_MAX + 16], said[256];
+	const char *argv[] = { "ssh-keygen", "-Y", "check-novalidate", "-n", name_space, "-s", path, NULL };
+
+	*why = '\0';
+	if (!sig_len || sig_len > SIGN_MAX) {
+		(void)snprintf(why, 256, sig_len ? "the signature is too long to be one" : "there is no signature");
+		return sig_len ? SIGN_BAD : SIGN_UNCHECKED;
+	}
+	if (scratch_make(&s, &e) < 0 || scratch_put(&s, "sig", sig, sig_len, path, &e) < 0 || keygen(argv, data, n, &r, &e) < 0) {
+		(void)snprintf(why, 256, "%.255s", e.text);
+		return SIGN_UNCHECKED;
+	}
+	if (r.status == 0)
+		return SIGN_GOOD;
+	(void)snprintf(why, 256, "%s", complaint(&r, said));
+	return SIGN_BAD;
+}
+
+int sign_find_person(const char *signers, const char *sig, size_t sig_len, char person[128], struct err *e)
+{
+	OWN(scratch_remove) struct scratch s = { "" };
+	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
+	char list[PATH_MAX + 16], path[PATH_MAX + 16];
+	const char *argv[] = { "ssh-keygen", "-Y", "find-principals", "-f", list, "-s", path, NULL };
+	size_t n;
+
+	if (scratch_make(&s, e) < 0 || scratch_put(&s, "signers", signers, strlen(signers), list, e) < 0 ||
+	    scratch_put(&s, "sig", sig, sig_len, path, e) < 0 || keygen(argv, NULL, 0, &r, e) < 0)
+		return -1;
+	n = r.out.data ? strcspn(r.out.data, ",\r\n") : 0;
+	if (r.status != 0 || n == 0 || n >= 128)
+		return 0;
+	memcpy(person, r.out.data, n);
+	person[n] = '\0';
+	return 1;
+}
+
+/* Does the list of names before end hold this one? */
+static bool names_person(const char *p, const char *end, const char *person)
+{
+	size_t want = strlen(person);
+
+	while (p < end) {
+		size_t n = strcspn(p, ",");
+
+		n = n < (size_t)(end - p) ? n : (size_t)(end - p);
+		if (n == want && memcmp(p, person, n) == 0)
+			return true;
+		p += n + (p + n < end);
+	}
+	return false;
+}
+
+/* Over one word of an allowed_signers line; quoted blanks belong to it. */
+static const char *word_end(const char *p)
+{
+	bool quoted = false;
+
+	for (; *p && *p != '\n' && (quoted || (*p != ' ' && *p != '\t')); p++)
+		quoted ^= *p == '"';
+	return p;
+}
+
+/* The line for a person: where its text after the names begins; NULL when there is none. */
+static const char *signer_line(const char *signers, const char *person)
+{
+	for (const char *p = signers; *p && *person; p += strcspn(p, "\n"), p += *p == '\n') {
+		const char *end = p + strcspn(p, " \t\n");
+
+		if (*p != '#' && names_person(p, end, person))
+			return end;
+	}
+	return NULL;
+}
+
+bool sign_has_person(const char *signers, const char *person) { return signer_line(signers, person) != NULL; }
+
+char *sign_signer_key(const char *signers, const char *person)
+{
+	const char *p = signer_line(signers, person);
+
+	while (p && *p && *p != '\n') {
+		struct words w;
+		const char *end;
+		char *line;
+
+		p += strspn(p, " \t");
+		end = word_end(p);
+		if (known_type(p, (size_t)(end - p)) && *end == ' ' && key_words(p, &w)) {
+			if (asprintf(&line, "%.*s %.*s", (int)w.type_len, w.type, (int)w.blob_len, w.blob) < 0)
+				return NULL;
+			return line;
+		}
+		if (end == p)
+			break;
+		p = end;
+	}
+	return NULL;
+}

@@ -39,6 +39,16 @@ struct sign_check {
 /* Never fails otherwise: what went wrong is in the result.  why may be NULL. */
 enum sign_result sign_verify(const struct sign_check *c, char why[256]) MUST_CHECK;
 
+/* Is sig a sound signature over the bytes in that namespace, whoever made it?  For papers without a list of signers. */
+enum sign_result sign_verify_anyone(const char *name_space, const void *data, size_t n, const char *sig, size_t sig_len, char why[256]) MUST_CHECK;
+/* Who of an allowed_signers text has the key that made sig: 1 (name in person), 0 nobody, -1. */
+int sign_find_person(const char *signers, const char *sig, size_t sig_len, char person[128], struct err *e) MUST_CHECK;
+/* Has the text a line for that person (whole name, first field; lists with commas included)? */
+bool sign_has_person(const char *signers, const char *person);
+
+/* The key ("TYPE BASE64", owned) of the first line for that person; NULL when there is none or memory is short. */
+char *sign_signer_key(const char *signers, const char *person);
+
 /* The public key line ("ssh-ed25519 AAAA...", comment dropped) of a private or public key file. */
 int sign_public_key(const char *keyfile, struct buf *line, struct err *e) MUST_CHECK;
 /* Same key type and bits, whatever comment or options stand around them? */

@@ -1,0 +1,417 @@
+/* A ledger: every plan's branch, commit by commit. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "audit_private.h"
+#include "clock.h"
+#include "esc.h"
+
+struct walk {
+	struct audit *a;
+	const char *plan;
+	struct audit_chain chain;
+	struct audit_order order;
+	struct audit_objects *objects;
+	struct buf signers, plan_sha256;	/* as they stand in the tree */
+	char digest[DIGEST_HEX];	/* of plan.sha256 */
+	json_t *versions;		/* "D/N" -> commit, for the tags */
+	uint64_t unsigned_commits, foreign_commits;
+	int64_t last_at;
+	char head[HISTORY_OID];
+};
+
+static void walk_dispose(struct walk *w)
+{
+	audit_order_dispose(&w->order);
+	buf_dispose(&w->signers);
+	buf_dispose(&w->plan_sha256);
+	json_decref(w->versions);
+}
+
+/* ---- the commit as such ---- */
+
+static bool prefix(const char *s, const char *p) { return strncmp(s, p, strlen(p)) == 0; }
+
+/* Which event may change which path; NULL: no event may. */
+static bool path_allowed(const char *path, const struct audit_event *ev)
+{
+	char dataset[160];
+
+	if (prefix(path, "datasets/")) {
+		(void)snprintf(dataset, sizeof(dataset), "datasets/%s/", audit_text(ev->data, "dataset"));
+		return strcmp(ev->state, "version") == 0 && prefix(path, dataset);
+	}
+	if (prefix(path, "approvals/"))
+		return strcmp(ev->stage, "approval") == 0 || strcmp(ev->stage, "accept") == 0;
+	if (prefix(path, "certificates/"))
+		return strcmp(ev->stage, "certify") == 0;
+	/* the plan and what it pulls in */
+	return strcmp(ev->stage, "plan") == 0;
+}
+
+static bool never_changes(const char *path)
+{
+	return prefix(path, "events/") || prefix(path, "approvals/") || prefix(path, "certificates/");
+}
+
+static void check_changes(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
+{
+	for (size_t i = 0; i < c->change_count; i++) {
+		const struct history_change *h = &c->changes[i];
+
+		if (h->how == 'T')
+			audit_say(w->a, AUDIT_ALTERED, "%s: %s is no plain file", where, esc_s(h->path));
+		else if (never_changes(h->path) && h->how != 'A')
+			audit_say(w->a, AUDIT_ALTERED, "%s: %s was %s, though it is kept for ever", where, esc_s(h->path), h->how == 'D' ? "deleted" : "changed");
+		else if (!prefix(h->path, "events/") && !path_allowed(h->path, ev))
+			audit_say(w->a, AUDIT_ALTERED, "%s: %s is not for %s %s to change", where, esc_s(h->path), ev->stage, ev->state);
+	}
+}
+
+/* "NNNNNN STAGE STATE: text", and the trailers at the end. */
+static void check_message(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
+{
+	OWN_BUF struct buf subject = BUF_INIT;
+	OWN_BUF struct buf trailers = BUF_INIT;
+	const char *m = c->message ? c->message : "";
+	size_t line = strcspn(m, "\n"), total = strlen(m), keep;
+
+	buf_printf(&subject, "%06" PRIu64 " %s %s: %s", ev->seq, ev->stage, ev->state, ev->text);
+	buf_printf(&trailers, "\n\nPlan-Digest: %s\nBy: %s\nAt: %s\n", ev->plan_digest, ev->by, ev->at);
+	if (subject.failed || trailers.failed) {
+		w->a->nomem = true;
+		return;
+	}
+	keep = line;
+	if (line < subject.len && line > 3 && memcmp(m + line - 3, "...", 3) == 0)
+		keep = line - 3;	/* a long text is cut in the subject only */
+	if ((keep == line && line != subject.len) || keep > subject.len || memcmp(m, subject.data, keep) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: the subject does not agree with the event", where);
+	if (total < trailers.len || memcmp(m + total - trailers.len, trailers.data, trailers.len) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: the trailers do not agree with the event", where);
+}
+
+static void check_commit_signature(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
+{
+	if (!c->signature) {
+		w->unsigned_commits++;
+		return;
+	}
+	if (!w->signers.data || !sign_has_person(w->signers.data, ev->by)) {
+		w->foreign_commits++;
+		return;
+	}
+	(void)audit_signature(w->a, where, (struct sign_check){ .person = ev->by, .name_space = SIGN_NS_GIT, .data = c->payload,
+	    .data_len = c->payload_len, .sig = c->signature, .sig_len = c->signature_len }, w->signers.data);
+}
+
+/* ---- plan and signers ---- */
+
+static void reread(struct walk *w, const char *oid, const char *path, struct buf *into, const char *where)
+{
+	struct err e = ERR_INIT;
+	int r;
+
+	buf_reset(into);
+	r = history_read(w->a->h, oid, path, into, &e);
+	if (r < 0)
+		audit_err(w->a, where, &e);
+	else if (r == 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: %s is missing", where, path);
+	buf_puts(into, "");
+}
+
+/* The line of plan.yaml in plan.sha256 must be its digest. */
+static void check_plan_files(struct walk *w, const char *oid, const char *where)
+{
+	OWN_BUF struct buf yaml = BUF_INIT;
+	uint8_t d[DIGEST_LEN];
+	char line[DIGEST_HEX + 16], hex[DIGEST_HEX];
+	struct err e = ERR_INIT;
+	const char *list = w->plan_sha256.data ? w->plan_sha256.data : "", *at;
+
+	reread(w, oid, "plan.yaml", &yaml, where);
+	if (digest_sha256(yaml.data ? yaml.data : "", yaml.len, d, &e) < 0)
+		return;
+	hex_of(d, DIGEST_LEN, hex);
+	(void)snprintf(line, sizeof(line), "%s  plan.yaml\n", hex);
+	at = strstr(list, line);
+	if (!at || (at != list && at[-1] != '\n'))
+		audit_say(w->a, AUDIT_ALTERED, "%s: plan.sha256 does not list plan.yaml with its digest", where);
+}
+
+static void take_plan(struct walk *w, const struct history_commit *c, const char *where)
+{
+	uint8_t d[DIGEST_LEN];
+	struct err e = ERR_INIT;
+
+	reread(w, c->oid, "plan.sha256", &w->plan_sha256, where);
+	reread(w, c->oid, "signers", &w->signers, where);
+	if (digest_sha256(w->plan_sha256.data ? w->plan_sha256.data : "", w->plan_sha256.len, d, &e) == 0)
+		hex_of(d, DIGEST_LEN, w->digest);
+	check_plan_files(w, c->oid, where);
+	if (w->signers.data)
+		audit_signers_agree(w->a, where, w->signers.data);
+}
+
+/* ---- approvals and certificates ---- */
+
+static void compare_digest(struct walk *w, const struct audit_event *ev, const char *key, const struct buf *b, const char *where)
+{
+	uint8_t d[DIGEST_LEN];
+	char hex[DIGEST_HEX];
+	struct err e = ERR_INIT;
+
+	if (!*audit_text(ev->data, key) || digest_sha256(b->data ? b->data : "", b->len, d, &e) < 0)
+		return;
+	hex_of(d, DIGEST_LEN, hex);
+	if (strcmp(hex, audit_text(ev->data, key)) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: %s is not the digest of the file", where, key);
+}
+
+/* base: "approvals/0001-clear-zhang" */
+static void take_approval(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *base, const char *where)
+{
+	OWN_STATEMENT struct statement s = STATEMENT_INIT;
+	OWN_BUF struct buf txt = BUF_INIT;
+	OWN_BUF struct buf sig = BUF_INIT;
+	char path[320];
+	bool good;
+
+	(void)snprintf(path, sizeof(path), "%s.txt", base);
+	reread(w, c->oid, path, &txt, where);
+	(void)snprintf(path, sizeof(path), "%s.sig", base);
+	reread(w, c->oid, path, &sig, where);
+	compare_digest(w, ev, "statement_sha256", &txt, where);
+	compare_digest(w, ev, "signature_sha256", &sig, where);
+	good = audit_statement(w->a, where, &txt, &sig, w->signers.data ? w->signers.data : "", &s);
+	if (!s.plan)
+		return;
+	if (strcmp(s.plan, w->plan) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: the statement is about plan %s", where, esc_s(s.plan));
+	audit_order_voice(w->a, &w->order, ev, &s, good, w->signers.data ? w->signers.data : "");
+}
+
+static void take_certificate(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *path, const char *where)
+{
+	OWN_BUF struct buf paper = BUF_INIT;
+	OWN_BUF struct buf sig = BUF_INIT;
+	char name[320], who[128];
+	struct err e = ERR_INIT;
+	int r;
+
+	(void)snprintf(name, sizeof(name), "%s.sig", path);
+	r = history_read(w->a->h, c->oid, name, &sig, &e);
+	if (r == 0) {
+		audit_say(w->a, AUDIT_NOTE, "%s: %s is not signed", where, esc_s(path));
+		return;
+	}
+	reread(w, c->oid, path, &paper, where);
+	r = r < 0 ? r : sign_find_person(w->signers.data ? w->signers.data : "", sig.data, sig.len, who, &e);
+	if (r < 0)
+		audit_err(w->a, where, &e);
+	else if (r == 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: %s is signed by nobody of signers", where, esc_s(path));
+	else
+		(void)audit_signature(w->a, where, (struct sign_check){ .person = who, .name_space = SIGN_NS_CERTIFICATE, .data = paper.data,
+		    .data_len = paper.len, .sig = sig.data, .sig_len = sig.len }, w->signers.data);
+	(void)ev;
+}
+
+/* Files that are signed: those this commit added. */
+static void take_signed_files(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
+{
+	size_t approvals = 0;
+
+	for (size_t i = 0; i < c->change_count; i++) {
+		const char *path = c->changes[i].path;
+		size_t n = strlen(path);
+		char base[300];
+
+		if (c->changes[i].how != 'A' || n >= sizeof(base) || n < 5)
+			continue;
+		if (prefix(path, "approvals/") && strcmp(path + n - 4, ".txt") == 0) {
+			(void)snprintf(base, sizeof(base), "%.*s", (int)(n - 4), path);
+			if (*audit_text(ev->data, "file") && strcmp(audit_text(ev->data, "file"), base) != 0)
+				audit_say(w->a, AUDIT_ALTERED, "%s: the event is about %s, the commit adds %s", where, esc_s(audit_text(ev->data, "file")), esc_s(base));
+			take_approval(w, c, ev, base, where);
+			approvals++;
+		} else if (prefix(path, "certificates/") && strcmp(path + n - 4, ".sig") != 0) {
+			take_certificate(w, c, ev, path, where);
+		}
+	}
+	if (strcmp(ev->stage, "approval") == 0 && approvals != 1)
+		audit_say(w->a, AUDIT_ALTERED, "%s: adds %zu statements where it should add one", where, approvals);
+}
+
+/* ---- one commit ---- */
+
+static void check_event(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
+{
+	int64_t at;
+
+	audit_chain_step(w->a, &w->chain, ev, where);
+	if (ev->plan && strcmp(ev->plan, w->plan) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: belongs to plan %s", where, esc_s(ev->plan));
+	check_message(w, c, ev, where);
+	check_changes(w, c, ev, where);
+	if (strcmp(ev->stage, "plan") == 0 && strcmp(ev->state, "abandoned") != 0)
+		take_plan(w, c, where);
+	if (strcmp(ev->plan_digest, w->digest) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: plan_digest is not the digest of plan.sha256", where);
+	check_commit_signature(w, c, ev, where);
+	take_signed_files(w, c, ev, where);
+	if (strcmp(ev->state, "version") == 0) {
+		char key[200];
+
+		audit_version_check(w->a, w->plan, c->oid, ev, w->objects);
+		(void)snprintf(key, sizeof(key), "%s/%s/%" PRIu64, w->plan, audit_text(ev->data, "dataset"), audit_number(ev->data, "version"));
+		(void)json_object_set_new(w->versions, key, json_string(c->oid));
+	}
+	audit_order_event(w->a, &w->order, ev);
+	if (!clock_parse(ev->at, NULL, &at))
+		audit_say(w->a, AUDIT_ALTERED, "%s: at is no time", where);
+	else if (at < w->last_at)
+		audit_say(w->a, AUDIT_NOTE, "%s: is dated before the event that precedes it; a clock was wrong", where);
+	else
+		w->last_at = at;
+}
+
+static const char *added_event(const struct history_commit *c, size_t *n)
+{
+	const char *path = NULL;
+
+	*n = 0;
+	for (size_t i = 0; i < c->change_count; i++)
+		if (prefix(c->changes[i].path, "events/") && c->changes[i].how == 'A') {
+			path = c->changes[i].path;
+			(*n)++;
+		}
+	return path;
+}
+
+static int one_commit(void *ctx, const struct history_commit *c)
+{
+	struct walk *w = ctx;
+	OWN_AUDIT_EVENT struct audit_event ev = { .seq = 0 };
+	OWN_BUF struct buf text = BUF_INIT;
+	char where[200], name[256];
+	struct err e = ERR_INIT;
+	size_t n;
+	const char *path = added_event(c, &n);
+
+	w->a->r->commits++;
+	memcpy(w->head, c->oid, sizeof(w->head));
+	(void)snprintf(where, sizeof(where), "plan %s, commit %.12s", w->plan, c->oid);
+	if (c->parents > 1)
+		audit_say(w->a, AUDIT_ALTERED, "%s: is a merge", where);
+	if (n != 1) {
+		audit_say(w->a, AUDIT_ALTERED, "%s: adds %zu event files where every commit adds one", where, n);
+		return 0;
+	}
+	(void)snprintf(where, sizeof(where), "plan %s, %s", w->plan, esc_s(path));
+	if (history_read(w->a->h, c->oid, path, &text, &e) != 1) {
+		audit_err(w->a, where, &e);
+		return 0;
+	}
+	if (audit_event_parse(text.data, text.len, &ev, &e) < 0) {
+		audit_say(w->a, AUDIT_ALTERED, "%s: %s", where, e.text);
+		return 0;
+	}
+	audit_event_name(&ev, name);
+	if (strcmp(name, path) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: its name does not agree with its content", where);
+	check_event(w, c, &ev, where);
+	return 0;
+}
+
+/* ---- one plan ---- */
+
+static int one_tag(void *ctx, const char *name, const char *oid)
+{
+	struct walk *w = ctx;
+	const char *want = json_string_value(json_object_get(w->versions, name));
+
+	if (!want)
+		audit_say(w->a, AUDIT_ALTERED, "tag %s: no version of the plan is called so", esc_s(name));
+	else if (strcmp(want, oid) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "tag %s: names commit %.12s, the version was recorded by %.12s", esc_s(name), oid, want);
+	(void)json_object_del(w->versions, name);
+	return 0;
+}
+
+static void check_tags(struct walk *w)
+{
+	struct err e = ERR_INIT;
+	const char *name;
+	json_t *oid;
+
+	if (history_tags(w->a->h, w->plan, one_tag, w, &e) < 0)
+		audit_err(w->a, "tags", &e);
+	json_object_foreach(w->versions, name, oid)
+		audit_say(w->a, AUDIT_UNVERIFIED, "tag %s is missing; git fetch --tags brings it along", esc_s(name));
+}
+
+struct plans { struct audit *a; struct audit_objects objects; size_t n; bool expected; };
+
+static void one_walk(struct plans *p, const char *plan)
+{
+	OWN(walk_dispose) struct walk w = { .a = p->a, .plan = plan, .objects = &p->objects, .signers = BUF_INIT, .plan_sha256 = BUF_INIT,
+		.versions = json_object() };
+	struct err e = ERR_INIT;
+	char where[128];
+
+	(void)snprintf(where, sizeof(where), "plan %s", esc_s(plan));
+	if (history_walk(p->a->h, plan, one_commit, &w, &e) < 0) {
+		audit_err(p->a, where, &e);
+		return;
+	}
+	check_tags(&w);
+	if (w.unsigned_commits)
+		audit_say(p->a, AUDIT_NOTE, "%s: %" PRIu64 " commits carry no signature", where, w.unsigned_commits);
+	if (w.foreign_commits)
+		audit_say(p->a, AUDIT_NOTE, "%s: %" PRIu64 " commits are signed by somebody who is not among the people of the plan", where, w.foreign_commits);
+	if (w.order.clear_started && !w.order.clear_done)
+		audit_say(p->a, AUDIT_NOTE, "%s: a clearing was started and is not recorded as done", where);
+	audit_say(p->a, AUDIT_NOTE, "%s: %" PRIu64 " events, head %s", where, w.chain.seq, w.head);
+}
+
+static int one_plan(void *ctx, const char *plan)
+{
+	struct plans *p = ctx;
+	struct err e = ERR_INIT;
+
+	if (p->a->o->plan && strcmp(p->a->o->plan, plan) != 0)
+		return 0;
+	p->n++;
+	one_walk(p, plan);
+	if (p->a->o->expect) {
+		int r = history_contains(p->a->h, plan, p->a->o->expect, &e);
+
+		if (r < 0)
+			audit_err(p->a, "--expect", &e);
+		p->expected |= r == 1;
+	}
+	return 0;
+}
+
+void audit_ledger(struct audit *a)
+{
+	OWN(audit_objects_dispose) struct audit_objects objects = { NULL, 0, 0 };
+	struct plans p = { .a = a };
+	struct err e = ERR_INIT;
+
+	if (history_plans(a->h, one_plan, &p, &e) < 0)
+		audit_err(a, "branches", &e);
+	objects = p.objects;
+	if (!p.n)
+		audit_say(a, AUDIT_UNVERIFIED, a->o->plan ? "there is no plan of that name in the ledger" : "there is no plan in the ledger");
+	if (a->o->expect && !p.expected)
+		audit_say(a, AUDIT_ALTERED, "commit %s is in the history of no plan: the history was rewritten or its tail cut", a->o->expect);
+	if (!a->o->expect)
+		audit_say(a, AUDIT_NOTE, "no --expect: a tail cut off the history cannot be seen; give a head printed on an earlier paper");
+	if (a->o->store)
+		audit_store(a, a->o->store, &objects);
+	else
+		audit_say(a, AUDIT_NOTE, "the archive was not looked at");
+}
