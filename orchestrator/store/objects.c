@@ -1,226 +1,214 @@
-#include "objects.h"
+#include "store_impl.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
-static const char header[] = "waybill-objects 1\n";
+#include "atomic_file.h"
+#include "esc.h"
+#include "io.h"
+#include "sys.h"
 
-struct objects_writer {
-	struct buf text;
-	struct location last;
-	uint64_t run;			/* contents in the open run */
-	struct object_id *attrs;	/* unsorted until finish */
-	size_t attr_count, attr_cap;
-	uint8_t recent[2][DIGEST_LEN];	/* most entries repeat the blob of the one before */
+#define FORMAT_FILE "format"
+#define FORMAT_TEXT "waybill-store 1\n"
+
+static const struct { const char *name, *suffix; } kinds[] = {
+	[STORE_PACK] = { "pack", ".tar.zst" }, [STORE_SLICE] = { "slice", ".zst" }, [STORE_RECIPE] = { "recipe", ".recipe" },
+	[STORE_ATTR] = { "attr", ".attr" }, [STORE_DOC] = { "doc", ".doc" }
 };
 
-bool objects_has_content(const struct entry *en)
+const char *store_kind_suffix(enum store_kind k) { return kinds[k].suffix; }
+const char *store_kind_name(enum store_kind k) { return kinds[k].name; }
+
+bool store_kind_parse(const char *name, enum store_kind *k)
 {
-	return entry_has_content(en) && en->size > 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(name, kinds[i].name) == 0) {
+			*k = (enum store_kind)i;
+			return true;
+		}
+	return false;
 }
 
-int objects_writer_new(struct objects_writer **out, struct err *e)
-{
-	if (!(*out = calloc(1, sizeof(**out)))) {
-		errno = ENOMEM;
-		return err_sys(e, "objects list");
-	}
-	buf_puts(&(*out)->text, header);
-	return 0;
-}
-
-static void end_run(struct objects_writer *w)
+void object_name(char out[OBJECT_NAME], enum store_kind k, const struct object_id *id)
 {
 	char hex[DIGEST_HEX];
 
-	if (!w->run)
-		return;
-	hex_of(w->last.id.sha256, DIGEST_LEN, hex);
-	if (w->last.kind == LOCATION_PACK)
-		buf_printf(&w->text, "pack %s %" PRIu64 "\n", hex, w->run);
-	else if (w->last.kind == LOCATION_RECIPE)
-		buf_printf(&w->text, "recipe %s\n", hex);
-	else
-		buf_printf(&w->text, "none %" PRIu64 "\n", w->run);
-	w->run = 0;
+	hex_of(id->sha256, DIGEST_LEN, hex);
+	(void)snprintf(out, OBJECT_NAME, "%.2s/%s%s", hex, hex, kinds[k].suffix);
 }
 
-static bool same_place(const struct location *a, const struct location *b)
+const char *object_label(char out[OBJECT_NAME], enum store_kind k, const struct object_id *id)
 {
-	if (a->kind != b->kind || a->kind == LOCATION_RECIPE)
-		return false;		/* a recipe is one line each */
-	return a->kind == LOCATION_NONE || memcmp(a->id.sha256, b->id.sha256, DIGEST_LEN) == 0;
+	char hex[DIGEST_HEX];
+
+	hex_of(id->sha256, DIGEST_LEN, hex);
+	(void)snprintf(out, OBJECT_NAME, "%s %s", kinds[k].name, hex);
+	return out;
 }
 
-int objects_writer_add(struct objects_writer *w, const struct location *at, struct err *e)
+int store_sys(struct store *s, const char *what, struct err *e)
 {
-	if (!w->run || !same_place(at, &w->last)) {
-		end_run(w);
-		w->last = *at;
+	err_sys(e, "store %s: %s", esc_s(s->dir), esc_s(what));
+	if (e->sys == ENOSPC || e->sys == EDQUOT)
+		return err_hint(e, "free space there and run the same command again");
+	return -1;
+}
+
+const char *store_dir(const struct store *s) { return s->dir; }
+
+int store_create(const char *dir, struct err *e)
+{
+	OWN_FD int fd = -1;
+
+	if (io_mkdirs(AT_FDCWD, dir, 0700, e) < 0)
+		return err_at(e, "store %s", esc_s(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "store %s", esc_s(dir));
+	if (faccessat(fd, FORMAT_FILE, F_OK, 0) == 0)
+		return 0;	/* store_open looks at what it says */
+	if (io_mkdirs(fd, "objects", 0700, e) < 0 || io_mkdirs(fd, "tmp", 0700, e) < 0)
+		return err_at(e, "store %s", esc_s(dir));
+	/* Last, and it syncs the directory: with the format file the store is whole. */
+	if (atomic_file_write(fd, FORMAT_FILE, 0444, FORMAT_TEXT, strlen(FORMAT_TEXT), e) < 0)
+		return err_at(e, "store %s", esc_s(dir));
+	return 0;
+}
+
+static int check_format(int fd, const char *dir, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	if (io_read_file(fd, FORMAT_FILE, 4096, &b, e) < 0) {
+		if (e->sys == ENOENT)
+			return err_set(e, ERR_PERMANENT, "%s is not a store of waybill: it has no file \"format\"", esc_s(dir));
+		return err_at(e, "store %s", esc_s(dir));
 	}
-	w->run++;
-	return buf_finish(&w->text, e);
-}
-
-int objects_writer_attr(struct objects_writer *w, const uint8_t id[DIGEST_LEN], struct err *e)
-{
-	struct object_id *p;
-
-	if (memcmp(w->recent[0], id, DIGEST_LEN) == 0 || memcmp(w->recent[1], id, DIGEST_LEN) == 0)
+	if (b.len == strlen(FORMAT_TEXT) && memcmp(b.data, FORMAT_TEXT, b.len) == 0)
 		return 0;
-	memcpy(w->recent[1], w->recent[0], DIGEST_LEN);
-	memcpy(w->recent[0], id, DIGEST_LEN);
-	if (w->attr_count == w->attr_cap) {
-		size_t cap = w->attr_cap ? w->attr_cap * 2 : 16;
+	return err_set(e, ERR_PERMANENT, "store %s is of a format that this waybill does not know: %s", esc_s(dir),
+	    esc_s(b.data ? b.data : ""));
+}
 
-		if (!(p = realloc(w->attrs, cap * sizeof(*p))))
-			return err_sys(e, "objects list");
-		w->attrs = p;
-		w->attr_cap = cap;
+/* A live writer holds the lock of its file; whoever makes one notices when it lost it here (make_temp). */
+static void drop_if_dead(int tmp_fd, const char *name)
+{
+	OWN_FD int fd = openat(tmp_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	(void)unlinkat(tmp_fd, name, 0);
+}
+
+static int drop_dead(struct store *s, struct err *e)
+{
+	int fd = openat(s->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	OWN_DIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (!d) {
+		if (fd >= 0)
+			(void)close(fd);
+		return store_sys(s, "tmp", e);
 	}
-	memcpy(w->attrs[w->attr_count++].sha256, id, DIGEST_LEN);
+	while ((de = readdir(d)))
+		if (strncmp(de->d_name, "put-", 4) == 0)
+			drop_if_dead(s->tmp_fd, de->d_name);
 	return 0;
 }
 
-static int id_cmp(const void *a, const void *b) { return memcmp(a, b, DIGEST_LEN); }
-
-int objects_writer_finish(struct objects_writer *w, struct buf *b, struct err *e)
+static int open_dirs(struct store *s, struct err *e)
 {
-	char hex[DIGEST_HEX];
+	OWN_FD int fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	end_run(w);
-	if (w->attr_count)
-		qsort(w->attrs, w->attr_count, sizeof(*w->attrs), id_cmp);
-	for (size_t i = 0; i < w->attr_count; i++) {
-		if (i && id_cmp(&w->attrs[i], &w->attrs[i - 1]) == 0)
+	if (fd < 0)
+		return err_sys(e, "store %s", esc_s(s->dir));
+	if (check_format(fd, s->dir, e) < 0)
+		return -1;
+	s->objects_fd = openat(fd, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->tmp_fd = openat(fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->objects_fd < 0 || s->tmp_fd < 0)
+		return store_sys(s, s->objects_fd < 0 ? "objects" : "tmp", e);
+	return drop_dead(s, e);
+}
+
+int store_open(struct store **out, const char *dir, struct err *e)
+{
+	struct store *s = calloc(1, sizeof(*s));
+
+	if (!s || !(s->dir = strdup(dir))) {
+		free(s);
+		return err_set(e, ERR_TEMPORARY, "store: out of memory");
+	}
+	s->objects_fd = s->tmp_fd = -1;
+	s->why = (struct err)ERR_INIT;
+	(void)pthread_mutex_init(&s->lock, NULL);
+	(void)pthread_mutex_init(&s->sync_lock, NULL);
+	if (open_dirs(s, e) < 0) {
+		store_close(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	while (s->first) {	/* never synced, so nobody relies on it */
+		struct waiting *w = s->first;
+
+		s->first = w->next;
+		(void)unlinkat(s->tmp_fd, w->tmp, 0);
+		(void)close(w->fd);
+		free(w);
+	}
+	if (s->objects_fd >= 0)
+		(void)close(s->objects_fd);
+	if (s->tmp_fd >= 0)
+		(void)close(s->tmp_fd);
+	(void)pthread_mutex_destroy(&s->lock);
+	(void)pthread_mutex_destroy(&s->sync_lock);
+	free(s->dir);
+	free(s);
+}
+
+bool store_find_waiting(struct store *s, enum store_kind k, const struct object_id *id, uint64_t *size, int *fd)
+{
+	bool found = false;
+
+	(void)pthread_mutex_lock(&s->lock);
+	for (struct waiting *w = s->first; w && !found; w = w->next) {
+		if (w->kind != k || memcmp(&w->id, id, sizeof(*id)) != 0)
 			continue;
-		hex_of(w->attrs[i].sha256, DIGEST_LEN, hex);
-		buf_printf(&w->text, "attr %s\n", hex);
+		found = true;
+		if (size)
+			*size = w->size;
+		/* A new description: the writer's own has its offset and its lock. */
+		if (fd)
+			*fd = openat(s->tmp_fd, w->tmp, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	}
-	if (buf_finish(&w->text, e) < 0)
-		return -1;
-	buf_put(b, w->text.data, w->text.len);
-	return buf_finish(b, e);
+	(void)pthread_mutex_unlock(&s->lock);
+	return found;
 }
 
-void objects_writer_free(struct objects_writer *w)
+int store_has(struct store *s, enum store_kind k, const struct object_id *id, uint64_t *size, struct err *e)
 {
-	if (!w)
-		return;
-	buf_dispose(&w->text);
-	free(w->attrs);
-	free(w);
+	char name[OBJECT_NAME];
+	struct stat st;
+
+	/* First those that wait: they leave that list only after they stand under objects/. */
+	if (store_find_waiting(s, k, id, size, NULL))
+		return 1;
+	object_name(name, k, id);
+	if (fstatat(s->objects_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : store_sys(s, name, e);
+	if (size)
+		*size = (uint64_t)st.st_size;
+	return 1;
 }
-
-void objects_dispose(struct objects *o)
-{
-	free(o->runs);
-	free(o->attrs);
-	*o = (struct objects)OBJECTS_INIT;
-}
-
-/* "<word> <64 hex>[ <count>]"; count is 1 for lines that carry none. */
-static bool parse_line(const char *line, struct location *at, uint64_t *count, bool *attr)
-{
-	char word[8], hex[DIGEST_HEX + 1];
-	unsigned long long n = 1;
-	int used = 0;
-
-	*attr = false;
-	memset(at, 0, sizeof(*at));
-	if (sscanf(line, "none %llu%n", &n, &used) == 1 && line[used] == '\0') {
-		*count = n;
-		return n > 0;
-	}
-	used = 0;
-	if (sscanf(line, "%7[a-z] %65[0-9a-f]%n", word, hex, &used) != 2 || !hex_parse(hex, at->id.sha256, DIGEST_LEN))
-		return false;
-	if (strcmp(word, "pack") == 0) {
-		int more = 0;
-
-		at->kind = LOCATION_PACK;
-		if (sscanf(line + used, " %llu%n", &n, &more) != 1 || n == 0)
-			return false;
-		used += more;
-	} else if (strcmp(word, "recipe") == 0) {
-		at->kind = LOCATION_RECIPE;
-	} else if (strcmp(word, "attr") == 0) {
-		*attr = true;
-	} else {
-		return false;
-	}
-	*count = n;
-	return line[used] == '\0';
-}
-
-static int grow(void **v, size_t count, size_t size, struct err *e)
-{
-	void *p;
-
-	if (count & (count - 1) && count)	/* capacity is the next power of two */
-		return 0;
-	if (!(p = realloc(*v, (count ? count * 2 : 1) * size)))
-		return err_sys(e, "objects list");
-	*v = p;
-	return 0;
-}
-
-static int take_line(struct objects *o, const char *line, struct err *e)
-{
-	struct location at;
-	uint64_t count;
-	bool attr;
-
-	if (!parse_line(line, &at, &count, &attr))
-		return err_set(e, ERR_INTEGRITY, "objects list: not understood");
-	if (attr) {
-		if (grow((void **)&o->attrs, o->attr_count, sizeof(*o->attrs), e) < 0)
-			return -1;
-		o->attrs[o->attr_count++] = at.id;
-		return 0;
-	}
-	if (o->attr_count)
-		return err_set(e, ERR_INTEGRITY, "objects list: a content after the attributes");
-	if (grow((void **)&o->runs, o->run_count, sizeof(*o->runs), e) < 0)
-		return -1;
-	o->runs[o->run_count++] = (struct objects_run){ at, count };
-	return 0;
-}
-
-int objects_parse(struct objects *o, const char *text, size_t n, struct err *e)
-{
-	size_t pos = sizeof(header) - 1, lineno = 1;
-	char line[160];
-
-	if (n < pos || memcmp(text, header, pos) != 0)
-		return err_set(e, ERR_INTEGRITY, "objects list: no header");
-	while (pos < n) {
-		const char *end = memchr(text + pos, '\n', n - pos);
-		size_t len = end ? (size_t)(end - (text + pos)) : 0;
-
-		lineno++;
-		if (!end || len >= sizeof(line))
-			return err_set(e, ERR_INTEGRITY, "objects list: line %zu is cut or too long", lineno);
-		memcpy(line, text + pos, len);
-		line[len] = '\0';
-		if (take_line(o, line, e) < 0)
-			return err_at(e, "line %zu", lineno);
-		pos += len + 1;
-	}
-	return 0;
-}
-
-int objects_cursor_next(struct objects_cursor *c, struct location *at, struct err *e)
-{
-	if (c->run >= c->o->run_count)
-		return err_set(e, ERR_INTEGRITY, "objects list: fewer contents than the manifest has");
-	*at = c->o->runs[c->run].at;
-	if (++c->used == c->o->runs[c->run].count) {
-		c->run++;
-		c->used = 0;
-	}
-	return 0;
-}
-
-bool objects_cursor_done(const struct objects_cursor *c) { return c->run == c->o->run_count; }

@@ -5,6 +5,10 @@
  * is complete and durable (fsync of file and directory); temp files live in tmp/ and are dropped at open.
  *
  *   store_open -> store_put_begin, store_put_write*, store_put_commit | store_put_abandon ... -> store_close
+ *
+ * One struct store may be used by several threads (a put or a get by one of them); several processes may have the same
+ * store open.  After a failed store_sync nothing is put through this handle any more: what was committed since
+ * the last good sync is gone, and every later commit and sync says so.
  */
 #ifndef STORE_H
 #define STORE_H
@@ -22,7 +26,7 @@ bool store_kind_parse(const char *name, enum store_kind *k);
 struct object_id { uint8_t sha256[DIGEST_LEN]; };
 
 struct store;
-/* dir must exist (store_create makes it).  Drops temp files left by dead writers. */
+/* dir must exist (store_create makes it; a store that is there already is fine).  Drops temp files left by dead writers. */
 int store_create(const char *dir, struct err *e) MUST_CHECK;
 int store_open(struct store **out, const char *dir, struct err *e) MUST_CHECK;
 void store_close(struct store *s);
@@ -35,10 +39,15 @@ int store_put_begin(struct store *s, enum store_kind k, struct store_put **out, 
 int store_put_write(struct store_put *p, const void *data, size_t n, struct err *e) MUST_CHECK;
 /*
  * Ends writing: computes the id, names the object.  Not yet durable: call store_sync before it is recorded anywhere.
- * An object that is already there is kept (its bytes are the same by its id).  Frees p in every case.
+ * This handle finds and reads it at once; under objects/ it appears with the sync, so that a crash never leaves a
+ * name without its bytes.  An object that is already there is checked and kept, a damaged one replaced.  Frees p in
+ * every case.  With many objects waiting it syncs by itself.
  */
 int store_put_commit(struct store_put *p, struct object_id *id, uint64_t *stored, struct err *e) MUST_CHECK;
 void store_put_abandon(struct store_put *p);	/* NULL is fine */
+static inline void store_put_abandonp(struct store_put **p) { store_put_abandon(*p); }
+/* store_put_write as a pack_sink; ctx is the struct store_put. */
+int store_put_sink(void *ctx, const void *data, size_t n, struct err *e) MUST_CHECK;
 /* Makes every object committed since the last call durable: files and directories (group sync). */
 int store_sync(struct store *s, struct err *e) MUST_CHECK;
 /* One small object from memory, durable when it returns. */
@@ -53,17 +62,27 @@ int store_has(struct store *s, enum store_kind k, const struct object_id *id, ui
  */
 struct store_get;
 int store_get_open(struct store *s, enum store_kind k, const struct object_id *id, struct store_get **out, struct err *e) MUST_CHECK;
-ssize_t store_get_read(struct store_get *g, void *p, size_t n, struct err *e) MUST_CHECK;	/* a pack_source when cast */
+ssize_t store_get_read(struct store_get *g, void *p, size_t n, struct err *e) MUST_CHECK;
+/* store_get_read as a pack_source; ctx is the struct store_get. */
+ssize_t store_get_source(void *ctx, void *p, size_t n, struct err *e) MUST_CHECK;
 void store_get_close(struct store_get *g);
 static inline void store_get_closep(struct store_get **g) { store_get_close(*g); }
 /* Whole object, checked, into b; at most limit bytes. */
 int store_get_bytes(struct store *s, enum store_kind k, const struct object_id *id, size_t limit, struct buf *b, struct err *e) MUST_CHECK;
-/* Re-reads an object (past the page cache where possible) and compares it with its id: 0, or ERR_INTEGRITY. */
+/*
+ * Re-reads an object (past the page cache where possible) and compares it with its id: 0, ERR_INTEGRITY (damaged or
+ * missing), or ERR_UNVERIFIED when the medium could not be read.
+ */
 int store_check(struct store *s, enum store_kind k, const struct object_id *id, struct err *e) MUST_CHECK;
 
 /* ---- state.db: passes in progress, and the ledger's head as last seen ---- */
 
-struct state;		/* one connection; SQLite WAL, synchronous=FULL; usable from one thread at a time */
+/*
+ * One connection; SQLite WAL, synchronous=FULL; usable from one thread at a time, several handles may be open.
+ * A damaged file is moved aside as PATH.damaged-N with a warning and made afresh: at open, or, when the damage shows
+ * later (ERR_TEMPORARY), at the next open.
+ */
+struct state;
 int state_open(struct state **out, const char *path, struct err *e) MUST_CHECK;
 void state_close(struct state *s);
 static inline void state_closep(struct state **s) { state_close(*s); }
@@ -75,6 +94,9 @@ static inline void state_closep(struct state **s) { state_close(*s); }
  */
 int state_begin(struct state *s, struct err *e) MUST_CHECK;
 int state_commit(struct state *s, struct err *e) MUST_CHECK;
+void state_rollback(struct state *s);		/* after a failure between the two; without a transaction nothing */
+/* Rows dropped so far by this handle because their checksum was wrong. */
+uint64_t state_dropped(const struct state *s);
 int state_ack_put(struct state *s, const char *plan, const char *dataset, uint64_t pass, const void *key, size_t klen,
     const void *row, size_t rlen, struct err *e) MUST_CHECK;
 struct state_iter;
