@@ -6,7 +6,7 @@
  * A role is called once, on the main thread, with everything in struct agent set.  It returns 0 when it has done all it
  * could (single failures reported with agent_problem, counted in done), or -1 with *e when it cannot go on; main then
  * tells the peer with wire_fail and exits with err_exit_code.  A role neither sends MSG_READY or MSG_DONE nor closes
- * anything in struct agent; it ends (wire_end) none of its streams: main ends them after MSG_DONE.
+ * anything in struct agent; it ends (wire_end) none of its streams: main does, before MSG_DONE.
  */
 #ifndef AGENT_H
 #define AGENT_H

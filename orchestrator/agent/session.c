@@ -160,16 +160,21 @@ static int get_start(struct agent *a, struct err *e)
 	return msg_start_decode(f.data, f.len, &a->start, e);
 }
 
+/* DONE comes last, so that whoever has read it may hang up at once. */
 static int send_done(struct agent *a, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
+	struct err late = ERR_INIT;
 
+	for (int s = WIRE_DATA; s <= WIRE_ACK; s++)
+		if (wire_end(a->wire, (enum wire_stream)s, e) < 0)
+			return -1;
 	msg_done_encode(&b, &a->done);
 	if (agent_send(a, WIRE_CONTROL, MSG_DONE, &b, e) < 0)
 		return -1;
-	for (int s = 0; s <= WIRE_ACK; s++)
-		if (wire_end(a->wire, (enum wire_stream)s, e) < 0)
-			return -1;
+	/* All has been said; that the peer no longer listens is no failure of ours. */
+	if (wire_end(a->wire, WIRE_CONTROL, &late) < 0)
+		err_clear(&late);
 	return 0;
 }
 
