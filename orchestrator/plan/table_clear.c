@@ -38,7 +38,7 @@ static void clear_defaults(void *obj)
 	struct plan_clear *c = obj;
 
 	c->given = true;
-	c->require = VERDICT_CLEARED_SAMPLED;
+	c->require = PLAN_VERDICT_CLEARED_SAMPLED;
 	c->fresh_s = 24 * 3600;
 }
 

@@ -23,7 +23,7 @@ const char *const verdict_words[] = { "cleared-full", "cleared-sampled", "cleare
 
 _Static_assert(sizeof(stage_words) / sizeof(stage_words[0]) == STAGE_COUNT + 1, "a word a stage");
 _Static_assert(sizeof(point_words) / sizeof(point_words[0]) == POINT_COUNT + 1, "a word a point");
-_Static_assert(sizeof(verdict_words) / sizeof(verdict_words[0]) == VERDICT_COUNT + 1, "a word a verdict");
+_Static_assert(sizeof(verdict_words) / sizeof(verdict_words[0]) == PLAN_VERDICT_COUNT + 1, "a word a verdict");
 
 int word_index(const char *const *words, const char *s)
 {

@@ -440,7 +440,7 @@ static void the_stages_follow_the_kind(void **state)
 	assert_int_equal(r->stages[5], STAGE_RESTORE_TEST);
 	assert_int_equal(r->stages[7], STAGE_CERTIFY);
 	assert_true(r->clear.given);
-	assert_int_equal(r->clear.require, VERDICT_CLEARED_SAMPLED);
+	assert_int_equal(r->clear.require, PLAN_VERDICT_CLEARED_SAMPLED);
 	assert_int_equal(r->clear.datasets.n, 1);
 	assert_int_equal(h->nstages, STAGE_COUNT);
 	assert_memory_equal(h->stages, all, sizeof(all));
