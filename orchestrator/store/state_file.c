@@ -96,7 +96,7 @@ static int number(sqlite3 *db, const char *sql, int64_t *v)
 	return r;
 }
 
-enum verdict { GOOD, DAMAGED, FAILED };
+enum verdict { GOOD, EMPTY, DAMAGED, FAILED };
 
 /* Ours, empty (so made now), newer, or something that is no state.db. */
 static enum verdict look(sqlite3 *db, const char *path, struct err *e)
@@ -120,7 +120,7 @@ static enum verdict look(sqlite3 *db, const char *path, struct err *e)
 	}
 	if (app == APPLICATION_ID && version == USER_VERSION && tables >= 2)
 		return GOOD;
-	return app == 0 && version == 0 && tables == 0 ? GOOD : DAMAGED;
+	return app == 0 && version == 0 && tables == 0 ? EMPTY : DAMAGED;
 }
 
 static enum verdict set_up(sqlite3 *db, const char *path, struct err *e)
@@ -135,11 +135,14 @@ static enum verdict set_up(sqlite3 *db, const char *path, struct err *e)
 		return FAILED;
 	}
 	v = look(db, path, e);
-	if (v != GOOD)
+	if (v != EMPTY)
 		return v;
-	/* WAL stays in the file once set; where it cannot be (network file systems) SQLite keeps its journal. */
-	if (sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL) == SQLITE_OK &&
-	    sqlite3_exec(db, schema, NULL, NULL, NULL) == SQLITE_OK)
+	/*
+	 * WAL stays in the file once set; where it cannot be (network file systems) SQLite keeps its journal, and while
+	 * another process is just setting it this one need not.
+	 */
+	(void)sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+	if (sqlite3_exec(db, schema, NULL, NULL, NULL) == SQLITE_OK)
 		return GOOD;
 	if (is_damage(sqlite3_errcode(db)))
 		return DAMAGED;
@@ -224,7 +227,7 @@ static int recover(sqlite3 **out, const char *path, struct err *e)
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		return err_sys(e, "lock of %s", esc_s(path));
 	switch (try_open(out, path, e)) {
-	case GOOD: return 0;
+	case GOOD: case EMPTY: return 0;
 	case FAILED: return -1;
 	case DAMAGED: break;
 	}
@@ -241,7 +244,7 @@ int state_file_open(sqlite3 **out, const char *path, struct err *e)
 {
 	err_clear(e);
 	switch (try_open(out, path, e)) {
-	case GOOD: return 0;
+	case GOOD: case EMPTY: return 0;
 	case FAILED: return -1;
 	case DAMAGED: break;
 	}
