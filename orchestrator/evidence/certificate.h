@@ -28,6 +28,9 @@ int certificate_verdict(struct ledger *l, const char *plan, char out[32], struct
 int certificate_rank(const char *verdict);
 /* May a paper with this verdict be titled 清除证明: cleared-full, -sampled, -guest-level, crypto-erased. */
 bool certificate_is_proof(const char *verdict);
+struct plan;
+/* What the plan says, as the JSON object that `clear started` carries as "facts", appended to b. */
+int certificate_facts(const struct plan *p, struct buf *b, struct err *e) MUST_CHECK;
 /* Signed with a key file in certificate@waybill; armored text appended to sig. */
 int certificate_sign(const char *keyfile, const void *p, size_t n, struct buf *sig, struct err *e) MUST_CHECK;
 
