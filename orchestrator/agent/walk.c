@@ -184,7 +184,7 @@ static bool describe(struct walk *w, struct walk_item *it, uint8_t d_type)
 				return false;
 			it->error = errno;
 			it->no_stat = true;
-			it->type = type_of(DTTOIF(d_type));
+			it->type = type_of((unsigned)DTTOIF(d_type));
 			return true;
 		}
 		it->type = type_of(it->stx.stx_mode);
