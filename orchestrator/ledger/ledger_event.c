@@ -152,7 +152,7 @@ int event_decode(const void *p, size_t n, const char *plan, struct event_held *h
 	return digest_sha256(p, n, h->ev.digest, e);
 }
 
-/* Cut b to at most max bytes from start on, at the start of a character and not inside an escape. */
+/* Cut b to at most max bytes, at the start of a character and not inside an escape. */
 static void cut(struct buf *b, size_t max)
 {
 	size_t n = max - 3;
@@ -167,11 +167,16 @@ static void cut(struct buf *b, size_t max)
 
 void event_message(const struct ledger_event *ev, struct buf *b)
 {
-	buf_printf(b, "%06" PRIu64 " %s %s: ", ev->seq, ev->stage, ev->state);
-	event_put_line(b, ev->text ? ev->text : "");
-	while (b->len && b->data[b->len - 1] == ' ')
-		b->data[--b->len] = '\0';
-	cut(b, LEDGER_SUBJECT_MAX);
+	OWN_BUF struct buf subject = BUF_INIT;
+
+	buf_printf(&subject, "%06" PRIu64 " %s %s: ", ev->seq, ev->stage, ev->state);
+	event_put_line(&subject, ev->text ? ev->text : "");
+	while (subject.len && subject.data[subject.len - 1] == ' ')
+		subject.data[--subject.len] = '\0';
+	cut(&subject, LEDGER_SUBJECT_MAX);
+	if (subject.failed)
+		b->failed = true;
+	buf_put(b, subject.data, subject.len);
 	buf_puts(b, "\n\nPlan-Digest: ");
 	event_put_line(b, ev->plan_digest ? ev->plan_digest : "");
 	buf_puts(b, "\nBy: ");

@@ -124,11 +124,11 @@ int ledger_txn_delete(struct ledger_txn *t, const char *path, struct err *e)
 
 int ledger_txn_tag(struct ledger_txn *t, const char *name, struct err *e)
 {
-	char **grown = room_for(t->tags, t->tag_count, sizeof(*grown));
+	char **grown;
 
 	if (!ledger_path_ok(name))
 		return err_set(e, ERR_BUG, "tag \"%s\" is out of grammar", esc_s(name));
-	if (!grown)
+	if (!(grown = room_for(t->tags, t->tag_count, sizeof(*grown))))
 		return err_sys(e, "ledger");
 	t->tags = grown;
 	if (!(t->tags[t->tag_count] = strdup(name)))
