@@ -346,7 +346,7 @@ static void writers_in_threads_and_processes_do_not_disturb_each_other(void **st
 /* What a child does under a fault; its exit status says what it saw. */
 static int one_put(void)
 {
-	struct store *s = NULL;
+	OWN(store_closep) struct store *s = NULL;
 	struct object_id id;
 	struct err e = ERR_INIT;
 	int r;
@@ -365,7 +365,6 @@ static int one_put(void)
 		return 13;
 	if (store_has(s, STORE_PACK, &id, NULL, &e) != 0)
 		return 14;
-	store_close(s);
 	return 20;
 }
 
@@ -449,7 +448,7 @@ static void an_unreadable_medium_is_not_a_good_object(void **state)
 
 static int check_one(const char *hex)
 {
-	struct store *s = NULL;
+	OWN(store_closep) struct store *s = NULL;
 	struct object_id id;
 	struct err e = ERR_INIT;
 
