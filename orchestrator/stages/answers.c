@@ -109,6 +109,15 @@ static int advance(struct answers *a, struct err *e)
 	return got < 0 ? -1 : 0;
 }
 
+static void drop_filters(struct msg_start *m)
+{
+	char **lists[] = { m->include, m->exclude, m->list_only };
+
+	for (size_t i = 0; i < 3; i++)
+		for (char **p = lists[i]; p && *p; p++)
+			free(take_ptr(p));
+}
+
 int answers_open(struct run *r, const struct plan_dataset *d, const struct answers_options *o, struct answers **out, struct err *e)
 {
 	OWN(answers_closep) struct answers *a = calloc(1, sizeof(*a));
@@ -118,8 +127,11 @@ int answers_open(struct run *r, const struct plan_dataset *d, const struct answe
 		return err_sys(e, "answers");
 	a->r = r;
 	a->ours.fd = a->theirs.fd = -1;
-	if (pass_start(r, d, o->flags, &start, e) < 0 ||
-	    session_open(r, o->host, "verify", o->path, &start, &a->session, e) < 0)
+	if (pass_start(r, d, o->flags, &start, e) < 0)
+		return -1;
+	if (o->unfiltered)
+		drop_filters(&start);
+	if (session_open(r, o->host, "verify", o->path, &start, &a->session, e) < 0)
 		return -1;
 	known_file_open(r, o->known, &a->ours);
 	known_file_open(r, a->ours.reader ? o->known : NULL, &a->theirs);

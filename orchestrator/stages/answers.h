@@ -13,6 +13,7 @@ struct answers_options {
 	const char *host, *path;
 	uint64_t flags;			/* MSG_F_* besides those of the plan */
 	const char *known;		/* name of a scan file in the workspace to be told, or NULL */
+	bool unfiltered;		/* everything that is there, whatever include and exclude say */
 };
 
 struct answers;

@@ -11,64 +11,9 @@
 #include "clock.h"
 #include "esc.h"
 #include "log.h"
+#include "names.h"
 #include "path.h"
 #include "sys.h"
-
-struct links { struct link_group { char *path; uint32_t names; } *v; size_t n; };
-
-static void links_dispose(struct links *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i].path);
-	free(l->v);
-}
-
-static struct link_group *find_group(const struct links *l, const char *path)
-{
-	size_t lo = 0, hi = l->n, len = strlen(path);
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = path_cmp(l->v[mid].path, strlen(l->v[mid].path), path, len);
-
-		if (c == 0)
-			return &l->v[mid];
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
-/* Names of each inode within the dataset: what a copy of it will have as link count. */
-static int count_links(struct pass *p, struct links *l, struct err *e)
-{
-	uint64_t place;
-	int got;
-
-	if (passfile_rewind(p->found, e) < 0)
-		return -1;
-	for (;;) {
-		OWN_ENTRY struct entry en = ENTRY_INIT;
-		struct link_group *g;
-
-		if ((got = passfile_next(p->found, &en, &place, e)) != 1)
-			return got;
-		if (en.link_to) {
-			if ((g = find_group(l, en.link_to)))
-				g->names++;
-		} else if (en.type != ENTRY_DIR && en.nlink > 1) {
-			if ((l->n & (l->n - 1)) == 0) {
-				g = realloc(l->v, (l->n ? l->n * 2 : 1) * sizeof(*g));
-				if (!g)
-					return err_sys(e, "pass");
-				l->v = g;
-			}
-			l->v[l->n++] = (struct link_group){ take_ptr(&en.path), 1 };
-		}
-	}
-}
 
 struct output {
 	struct ledger_txn *txn;
@@ -126,15 +71,12 @@ static bool fault_known(const struct plan_dataset *d, const char *path)
 	return false;
 }
 
-static int write_entry(struct pass *p, struct output *o, const struct links *links, struct entry *en, uint64_t place, struct err *e)
+static int write_entry(struct pass *p, struct output *o, const struct names *names, struct entry *en, uint64_t place, struct err *e)
 {
 	const struct location none = { .kind = LOCATION_NONE };
-	const struct link_group *g;
 
-	if (en->type != ENTRY_DIR) {
-		g = find_group(links, en->link_to ? en->link_to : en->path);
-		en->nlink = g ? g->names : 1;
-	}
+	if (en->type != ENTRY_DIR)
+		en->nlink = names_count(names, en->link_to ? en->link_to : en->path);
 	if (en->outcome == ENTRY_FAILED && !fault_known(p->d, en->path))
 		p->result.blocked++;
 	if (manifest_writer_add(o->manifest, en, e) < 0 || scan_writer_add(o->scan, en, e) < 0)
@@ -162,12 +104,12 @@ static int check_content(struct pass *p, struct archive *a, const struct entry *
 
 static int write_entries(struct pass *p, struct output *o, struct err *e)
 {
-	OWN(links_dispose) struct links links = { NULL, 0 };
+	OWN(names_dispose) struct names names = NAMES_INIT;
 	OWN(archive_closep) struct archive *a = NULL;
 	uint64_t place;
 	int got;
 
-	if (count_links(p, &links, e) < 0 || archive_open(p->r->w, &a, e) < 0 || passfile_rewind(p->found, e) < 0)
+	if (names_from(&names, p->found, e) < 0 || archive_open(p->r->w, &a, e) < 0 || passfile_rewind(p->found, e) < 0)
 		return -1;
 	for (;;) {
 		OWN_ENTRY struct entry en = ENTRY_INIT;
@@ -175,7 +117,7 @@ static int write_entries(struct pass *p, struct output *o, struct err *e)
 		if ((got = passfile_next(p->found, &en, &place, e)) != 1)
 			return got;
 		if (check_content(p, a, &en, place >> 1, place & 1, e) < 0 || run_check(p->r, e) < 0 ||
-		    write_entry(p, o, &links, &en, place >> 1, e) < 0)
+		    write_entry(p, o, &names, &en, place >> 1, e) < 0)
 			return -1;
 	}
 }

@@ -98,8 +98,9 @@ static int record_failure(struct run *r, enum plan_stage s, const struct err *wh
 	bool refused = why->class == ERR_REFUSED;
 	json_t *data;
 
-	if (why->class == ERR_WAITING || r->standing.stages[s] == STAGE_REFUSED)
-		return 0;		/* recorded where it was seen */
+	/* Recorded where it was seen; or done, and the exit code only says that the outcome is less than was asked for. */
+	if (why->class == ERR_WAITING || r->standing.stages[s] == STAGE_REFUSED || r->standing.stages[s] == STAGE_DONE)
+		return 0;
 	data = json_pack("{s:s,s:i,s:s}", "class", err_class_name(why->class), "exit", err_exit_code(why->class), "text", why->text);
 	if (run_event(r, NULL, plan_stage_name(s), refused ? "refused" : "failed", data, &e, "%.600s", why->text) < 0) {
 		log_error("%s", e.text);

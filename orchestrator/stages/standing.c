@@ -106,6 +106,7 @@ static int take_clear(struct standing *s, const struct ledger_event *ev, struct 
 			return err_sys(e, "replay");
 	} else if (strcmp(ev->state, "done") == 0) {
 		s->clearing = false;
+		memcpy(s->clear_done, ev->commit, sizeof(s->clear_done));
 		s->cleared = true;
 	}
 	return 0;

@@ -1,0 +1,244 @@
+/* What the ledger is told of a clearing: facts before the first write, measurements after the last. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "certificate.h"
+#include "clearing.h"
+#include "clock.h"
+#include "esc.h"
+#include "places.h"
+
+static void set_text(json_t *o, const char *key, const char *text)
+{
+	OWN_FREE char *t = text ? esc_dup(text, strlen(text)) : NULL;
+
+	if (t)
+		(void)json_object_set_new(o, key, json_string(t));
+}
+
+static json_t *dataset_rows(const struct clearing *c)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct standing_dataset *s = standing_dataset(&c->r->standing, c->v[i].d->name);
+
+		(void)json_array_append_new(rows, json_pack("{s:s,s:I,s:s,s:s,s:I,s:I,s:s,s:I}", "dataset", s->name, "version", (json_int_t)s->version,
+		    "root", s->root, "root_sm3", s->root_sm3, "entries", (json_int_t)s->entries, "bytes", (json_int_t)s->bytes,
+		    "inventory_sha256", c->v[i].inventory, "objects", (json_int_t)c->v[i].objects));
+	}
+	return rows;
+}
+
+static json_t *party_rows(const struct plan *p)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < p->nparties; i++) {
+		json_t *o = json_object();
+
+		set_text(o, "party", p->parties[i].key);
+		set_text(o, "name", p->parties[i].name);
+		set_text(o, "role", plan_role_name(p->parties[i].role));
+		(void)json_array_append_new(rows, o);
+	}
+	return rows;
+}
+
+static json_t *people_rows(const struct plan *p)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < p->npeople; i++) {
+		json_t *o = json_object();
+
+		set_text(o, "person", p->people[i].key);
+		set_text(o, "name", p->people[i].name);
+		set_text(o, "party", p->people[i].party);
+		set_text(o, "duty", p->people[i].duty);
+		(void)json_array_append_new(rows, o);
+	}
+	return rows;
+}
+
+static json_t *discard_rows(const struct plan *p)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < p->clear.ndiscard; i++) {
+		json_t *o = json_object();
+
+		set_text(o, "dataset", p->clear.discard[i].dataset);
+		set_text(o, "path", p->clear.discard[i].path);
+		set_text(o, "reason", p->clear.discard[i].reason);
+		(void)json_array_append_new(rows, o);
+	}
+	return rows;
+}
+
+/* Copies that are known to be elsewhere; nobody has measured them, so their grade is what the paper says. */
+static json_t *copy_rows(const struct clearing *c)
+{
+	const struct plan *p = c->r->plan;
+	json_t *rows = json_array(), *own = json_object();
+
+	set_text(own, "what", "archive of waybill (store)");
+	set_text(own, "grade", p->archive.keep ? "kept" : "E1");
+	set_text(own, "held_by", "department");
+	(void)json_array_append_new(rows, own);
+	for (size_t i = 0; i < p->clear.ncopies; i++) {
+		json_t *o = json_object();
+
+		set_text(o, "what", p->clear.copies[i].what);
+		set_text(o, "grade", p->clear.copies[i].statement ? "E3" : "E4");
+		set_text(o, "held_by", p->clear.copies[i].held_by);
+		set_text(o, "statement", p->clear.copies[i].statement);
+		(void)json_array_append_new(rows, o);
+	}
+	return rows;
+}
+
+static json_t *plan_facts(const struct clearing *c)
+{
+	const struct plan *p = c->r->plan;
+	json_t *f = json_object(), *system = json_object(), *contract = json_object();
+	char at[CLOCK_TEXT];
+
+	set_text(f, "title", p->title);
+	set_text(f, "kind", plan_kind_name(p->kind));
+	set_text(system, "id", p->system.id);
+	set_text(system, "level", p->system.level);
+	set_text(system, "filing", p->system.filing);
+	set_text(contract, "number", p->contract.number);
+	if (p->contract.ends)
+		set_text(contract, "ends", clock_text(p->contract.ends, p->timezone, at));
+	(void)json_object_set_new(f, "system", system);
+	(void)json_object_set_new(f, "contract", contract);
+	(void)json_object_set_new(f, "parties", party_rows(p));
+	(void)json_object_set_new(f, "people", people_rows(p));
+	set_text(f, "operator", p->clear.oper ? p->clear.oper : c->r->o->as);
+	set_text(f, "verifier", p->clear.verifier);
+	set_text(f, "method", p->clear.method == METHOD_AUTO ? "auto" : "overwrite");
+	set_text(f, "require", plan_verdict_name(p->clear.require));
+	if (p->clear.retain_until)
+		set_text(f, "retain_until", clock_text(p->clear.retain_until, p->timezone, at));
+	(void)json_object_set_new(f, "devices", json_array());
+	(void)json_object_set_new(f, "discard", discard_rows(p));
+	(void)json_object_set_new(f, "copies", copy_rows(c));
+	return f;
+}
+
+static json_t *gate_parties(const struct plan *p)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < p->gates[STAGE_CLEAR].approve.n; i++)
+		(void)json_array_append_new(a, json_string(p->gates[STAGE_CLEAR].approve.v[i]));
+	return a;
+}
+
+static json_t *host_rows(const struct clearing *c)
+{
+	json_t *hosts = json_object();
+
+	for (size_t i = 0; i < c->n; i++)
+		(void)json_object_set(hosts, c->v[i].d->from.host, c->v[i].place);
+	return hosts;
+}
+
+json_t *clearing_started(const struct clearing *c, const char *basis)
+{
+	json_int_t objects = 0, bytes = 0;
+	uint8_t digest[DIGEST_LEN];
+	char hex[DIGEST_HEX] = "";
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < c->n; i++) {
+		objects += (json_int_t)c->v[i].objects;
+		bytes += (json_int_t)c->v[i].bytes;
+	}
+	if (digest_sha256(c->scope, strlen(c->scope), digest, &e) == 0)
+		hex_of(digest, DIGEST_LEN, hex);
+	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
+	    "datasets", dataset_rows(c), "facts", plan_facts(c), "objects", objects, "bytes", bytes,
+	    "tool", "waybill " WAYBILL_VERSION, "kernel", c->n ? place_fact(c->v[0].place, "kernel") : "", "hosts", host_rows(c));
+}
+
+/* ---- after the work ---- */
+
+static enum verdict dataset_verdict(const struct clearing_dataset *d)
+{
+	return clear_tally_verdict(&d->tally, d->objects);
+}
+
+enum verdict clearing_verdict(const struct clearing *c)
+{
+	enum verdict worst = VERDICT_CLEARED_FULL;
+
+	for (size_t i = 0; i < c->n; i++)
+		worst = verdict_worst(worst, dataset_verdict(&c->v[i]));
+	return c->n ? worst : VERDICT_UNKNOWN;
+}
+
+static void add_limit(json_t *limits, bool holds, const char *text)
+{
+	if (holds)
+		(void)json_array_append_new(limits, json_string(text));
+}
+
+/* The sentences of clearing.md 5 that the measurements of this place call for. */
+static json_t *limits_of(const struct clearing_dataset *d)
+{
+	const struct clear_tally *t = &d->tally;
+	const char *fs = place_fact(d->place, "fstype");
+	json_t *l = json_array();
+
+	add_limit(l, true, "The raw medium was not searched for known content: no residue scan was made.");
+	add_limit(l, true, "Only the entries of the inventory were overwritten; earlier versions, temporary copies, swap, journals and backups were not searched.");
+	add_limit(l, true, "Names and metadata may remain in directories, journals and free space.");
+	add_limit(l, t->read_file > 0, "Some files were read back through the file system only, for the device could not be read raw.");
+	add_limit(l, t->moved > 0, "Some blocks moved while they were overwritten: the old ones are not proven to be overwritten.");
+	add_limit(l, t->shared > 0, "Blocks were shared with other files or snapshots: deletion is not complete there.");
+	add_limit(l, t->encoded > 0, "Data was stored encoded (compressed or encrypted): overwriting does not reach it in place.");
+	add_limit(l, t->inlined > 0, "Small contents lay inside the inode: they cannot be read back from a block of their own.");
+	add_limit(l, t->unmapped > 0, "The file system gives no block map: where the data lay is not known.");
+	add_limit(l, strcmp(fs, "btrfs") == 0 || strcmp(fs, "zfs") == 0, "The file system writes copies instead of overwriting.");
+	add_limit(l, true, "Copies in spare areas of flash, and replicas or snapshots of a provider's platform, cannot be seen from here.");
+	return l;
+}
+
+static json_t *item_of(const struct clearing_dataset *d)
+{
+	const struct clear_tally *t = &d->tally;
+	char what[PLACE_NAME];
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:s,s:{s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:O,s:I,s:o}",
+	    "what", place_name(d->d->from.host, d->d->from.path, what), "dataset", d->d->name, "host", d->d->from.host,
+	    "path", d->d->from.path, "filesystem", place_fact(d->place, "fstype"), "method", "overwrite of the allocated blocks, then unlink",
+	    "verdict", verdict_name(dataset_verdict(d)), "objects", (json_int_t)d->objects, "bytes", (json_int_t)t->bytes, "passes", 1,
+	    "pattern", "4 KiB random block of the run, never zero",
+	    "read_back", "raw", (json_int_t)t->read_raw, "through_file", (json_int_t)t->read_file,
+	    "extents", "moved", (json_int_t)t->moved, "shared", (json_int_t)t->shared, "encoded", (json_int_t)t->encoded,
+	    "inline", (json_int_t)t->inlined, "unmapped", (json_int_t)t->unmapped,
+	    "results", "done", (json_int_t)t->done, "absent_at_resume", (json_int_t)t->absent, "changed", (json_int_t)t->changed,
+	    "refused", (json_int_t)t->refused, "failed", (json_int_t)t->failed,
+	    "errors", d->errors, "error_count", (json_int_t)d->error_count, "limits", limits_of(d));
+}
+
+json_t *clearing_done(const struct clearing *c, enum verdict verdict)
+{
+	json_t *items = json_array();
+	json_int_t objects = 0, bytes = 0, errors = 0;
+	char started[CLOCK_TEXT], finished[CLOCK_TEXT];
+
+	for (size_t i = 0; i < c->n; i++) {
+		(void)json_array_append_new(items, item_of(&c->v[i]));
+		objects += (json_int_t)c->v[i].objects;
+		bytes += (json_int_t)c->v[i].tally.bytes;
+		errors += (json_int_t)c->v[i].error_count;
+	}
+	return json_pack("{s:s,s:o,s:o,s:s,s:s,s:I,s:I,s:I}", "verdict", verdict_name(verdict), "items", items, "copies", copy_rows(c),
+	    "started", clock_text(c->started, c->r->plan->timezone, started),
+	    "finished", clock_text(clock_now_ns() / 1000000000, c->r->plan->timezone, finished),
+	    "objects", objects, "bytes", bytes, "errors", errors);
+}

@@ -1,0 +1,201 @@
+/*
+ * clear: gate, inventory, `clear started`, the work, `clear done`.  certify: the certificate, from the ledger alone.
+ *
+ * `clear started` is recorded before the first write and ends the comparison with the source; from then on the frozen
+ * inventory and the journal say what is left to do.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "certificate.h"
+#include "clearing.h"
+#include "clock.h"
+#include "inventory.h"
+#include "log.h"
+#include "places.h"
+#include "runner.h"
+#include "sys.h"
+
+void clearing_dispose(struct clearing *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		json_decref(c->v[i].place);
+		json_decref(c->v[i].errors);
+	}
+	free(c->v);
+	free(c->scope);
+}
+
+static int prepare(struct run *r, struct clearing *c, struct err *e)
+{
+	const struct plan_strings *names = &r->plan->clear.datasets;
+
+	c->r = r;
+	c->started = clock_now_ns() / 1000000000;
+	c->gate_checked = clock_mono_ns();
+	if (!(c->v = calloc(names->n ? names->n : 1, sizeof(*c->v))))
+		return err_sys(e, "clear");
+	for (size_t i = 0; i < names->n; i++) {
+		struct clearing_dataset *d = &c->v[c->n];
+
+		if (!(d->d = plan_dataset(r->plan, names->v[i])))
+			return err_set(e, ERR_BUG, "clear names no dataset %s", names->v[i]);
+		d->errors = json_array();
+		c->n++;
+		if (place_facts(r, d->d->from.host, d->d->from.path, &d->place, e) < 0)
+			return -1;
+	}
+	return clearing_scope(r, &c->scope, e);
+}
+
+static int freeze_inventory(struct run *r, struct clearing_dataset *d, struct err *e)
+{
+	OWN(passfile_freep) struct passfile *found = NULL;
+
+	if (passfile_new(&found, r->w->scanfd, e) < 0 || inventory_take(r, d->d, found, e) < 0)
+		return -1;
+	return inventory_write(r, d->d->name, found, e);
+}
+
+static int load_inventory(struct run *r, struct clearing_dataset *d, struct err *e)
+{
+	OWN_INVENTORY struct inventory v = INVENTORY_INIT;
+
+	if (inventory_open(r, d->d->name, &v, e) < 0)
+		return -1;
+	d->objects = v.count;
+	d->bytes = v.bytes;
+	hex_of(v.sha256, DIGEST_LEN, d->inventory);
+	return 0;
+}
+
+/* A journal of an earlier, given up inventory must not speak for this one. */
+static void drop_journal(struct run *r, const struct clearing_dataset *d)
+{
+	char name[200];
+
+	(void)snprintf(name, sizeof(name), "%s.%s.journal", r->plan->name, d->d->name);
+	(void)unlinkat(r->w->scanfd, name, 0);
+}
+
+static int begin(struct run *r, struct clearing *c, struct err *e)
+{
+	char basis[DIGEST_HEX];
+
+	if (clearing_gate(r, e) < 0)
+		return -1;
+	for (size_t i = 0; i < c->n; i++) {
+		if (freeze_inventory(r, &c->v[i], e) < 0 || load_inventory(r, &c->v[i], e) < 0)
+			return -1;
+		drop_journal(r, &c->v[i]);
+	}
+	if (clearing_basis(r, basis, e) < 0)
+		return -1;
+	sys_point("clear-started");
+	return run_event(r, NULL, "clear", "started", clearing_started(c, basis), e, "clearing begins: %zu datasets", c->n);
+}
+
+/* What `clear started` recorded binds the resumed work to the same inventories. */
+static int resume(struct run *r, struct clearing *c, struct err *e)
+{
+	json_t *j = json_loads(r->standing.clear_data ? r->standing.clear_data : "", 0, NULL), *row;
+	size_t k;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const char *recorded = NULL;
+
+		json_array_foreach(json_object_get(j, "datasets"), k, row)
+			if (strcmp(place_fact(row, "dataset"), c->v[i].d->name) == 0)
+				recorded = place_fact(row, "inventory_sha256");
+		if (load_inventory(r, &c->v[i], e) < 0) {
+			json_decref(j);
+			return -1;
+		}
+		if (!recorded || strcmp(recorded, c->v[i].inventory) != 0) {
+			json_decref(j);
+			return err_set(e, ERR_INTEGRITY, "dataset %s: the inventory in the workspace is not the one recorded when clearing began", c->v[i].d->name);
+		}
+	}
+	json_decref(j);
+	log_info("clearing was interrupted; it goes on with what is left");
+	return 0;
+}
+
+int stage_clear(struct run *r, struct err *e)
+{
+	OWN_CLEARING struct clearing c = { .n = 0 };
+	enum verdict verdict;
+
+	if (prepare(r, &c, e) < 0 || (r->standing.clearing ? resume(r, &c, e) : begin(r, &c, e)) < 0)
+		return -1;
+	for (size_t i = 0; i < c.n; i++)
+		if (clearing_erase(&c, i, e) < 0)
+			return -1;
+	verdict = clearing_verdict(&c);
+	sys_point("clear-record");
+	return run_event(r, NULL, "clear", "done", clearing_done(&c, verdict), e, "cleared: %s", verdict_name(verdict));
+}
+
+/* ---- certify ---- */
+
+static int put_certificate(struct run *r, struct ledger_txn *t, const char *name, const struct certificate_options *o, json_t *files, struct err *e)
+{
+	OWN_BUF struct buf text = BUF_INIT, sig = BUF_INIT;
+	uint8_t digest[DIGEST_LEN];
+	char hex[DIGEST_HEX], path[160];
+
+	if (certificate_build(r->w->ledger, r->plan->name, o, &text, e) < 0 || digest_sha256(text.data, text.len, digest, e) < 0)
+		return -1;
+	hex_of(digest, DIGEST_LEN, hex);
+	(void)json_object_set_new(files, name, json_string(hex));
+	(void)snprintf(path, sizeof(path), "certificates/%s", name);
+	if (ledger_txn_put(t, path, text.data, text.len, e) < 0)
+		return -1;
+	if (!r->o->key)
+		return 0;
+	(void)snprintf(path, sizeof(path), "certificates/%s.sig", name);
+	return certificate_sign(r->o->key, text.data, text.len, &sig, e) < 0 ? -1 : ledger_txn_put(t, path, sig.data, sig.len, e);
+}
+
+static int put_all(struct run *r, struct ledger_txn *t, json_t *files, struct err *e)
+{
+	static const struct { const char *suffix; struct certificate_options o; } forms[] = {
+		{ "zh.txt", { CERTIFICATE_TXT, true } }, { "en.txt", { CERTIFICATE_TXT, false } }, { "json", { CERTIFICATE_JSON, false } } };
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		char name[128];
+
+		(void)snprintf(name, sizeof(name), "%s-%06" PRIu64 ".%s", r->plan->name, r->standing.count, forms[i].suffix);
+		if (put_certificate(r, t, name, &forms[i].o, files, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int stage_certify(struct run *r, struct err *e)
+{
+	struct ledger_txn *t;
+	json_t *files = json_object();
+	char word[32];
+	enum verdict got, require;
+
+	if (certificate_verdict(r->w->ledger, r->plan->name, word, e) != 1 || !verdict_parse(word, &got) ||
+	    !verdict_parse(plan_verdict_name(r->plan->clear.require), &require))
+		return e->class ? -1 : err_set(e, ERR_BUG, "plan %s: nothing was cleared", r->plan->name);
+	if (ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0)
+		return -1;
+	if (put_all(r, t, files, e) < 0) {
+		ledger_txn_abandon(t);
+		json_decref(files);
+		return -1;
+	}
+	if (run_event(r, t, "certify", "done", json_pack("{s:s,s:o,s:s}", "commit", r->standing.clear_done, "files", files, "verdict", word), e,
+	    "certificate made: %s", word) < 0)
+		return -1;
+	if (verdict_exit(got, require) == 0)
+		return 0;
+	err_set(e, verdict_exit(got, require) == 4 ? ERR_INTEGRITY : ERR_UNVERIFIED,
+	    "plan %s is cleared with the verdict %s, clear.require asks for %s; the certificate says so", r->plan->name, word, plan_verdict_name(r->plan->clear.require));
+	return err_hint(e, "print it with: waybill certificate %s", r->plan->name);
+}
