@@ -17,7 +17,7 @@ struct child {
 };
 
 /* Starts the role and sends START; fails the test when that does not work. */
-static void child_start(struct child *c, const char *role, const char *root, uint64_t epoch, const char *scope, uint64_t flags)
+static inline void child_start(struct child *c, const char *role, const char *root, uint64_t epoch, const char *scope, uint64_t flags)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -45,7 +45,7 @@ static void child_start(struct child *c, const char *role, const char *root, uin
 		fail_msg("%s", e.text);
 }
 
-static void child_send(struct child *c, enum msg_type t, struct buf *b)
+static inline void child_send(struct child *c, enum msg_type t, struct buf *b)
 {
 	struct err e = ERR_INIT;
 
@@ -55,7 +55,7 @@ static void child_send(struct child *c, enum msg_type t, struct buf *b)
 }
 
 /* Waits for the child; its exit code. */
-static int child_reap(struct child *c)
+static inline int child_reap(struct child *c)
 {
 	int status;
 

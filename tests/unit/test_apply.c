@@ -481,6 +481,24 @@ static void flush_is_acknowledged_with_its_token(void **state)
 	finish_clean();
 }
 
+static void nothing_is_acknowledged_when_the_sync_fails(void **state)
+{
+	OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(setenv("WAYBILL_FAULT", "fsync@apply:1:EIO", 1), 0);
+	begin(1);
+	(void)unsetenv("WAYBILL_FAULT");
+	send_file("f", 0644, "x");
+	msg_number_encode(&b, 1);
+	child_send(&child, MSG_FLUSH, &b);
+	assert_int_equal(wire_recv(child.wire, WIRE_ACK, &f, &e), -1);
+	assert_int_equal(e.class, ERR_TEMPORARY);
+	assert_int_equal(child_reap(&child), 8);
+}
+
 static void a_lower_epoch_is_refused(void **state)
 {
 	(void)state;
@@ -565,7 +583,7 @@ int main(void)
 		T(interleaved_objects_do_not_mix), T(another_type_gives_way_without_losing_foreign_entries),
 		T(removal_keeps_what_is_foreign_or_of_another_type),
 		T(links_are_made_once_and_made_again_when_the_first_name_changed), T(changed_attributes_are_set_without_content),
-		T(flush_is_acknowledged_with_its_token), T(a_lower_epoch_is_refused), T(left_overs_of_a_killed_run_are_dropped),
+		T(flush_is_acknowledged_with_its_token), T(nothing_is_acknowledged_when_the_sync_fails), T(a_lower_epoch_is_refused), T(left_overs_of_a_killed_run_are_dropped),
 		T(its_own_names_are_not_written_from_outside), T(a_full_disk_ends_the_role_with_the_path_named),
 		T(a_damaged_object_ends_the_role),
 	};
