@@ -224,7 +224,7 @@ static int start_master(struct openssh *o, const struct route_request *q, const 
 		words_option(&w, "KnownHostsCommand=none");
 		words_option(&w, "VerifyHostKeyDNS=no");
 	}
-	if (o->spec->identity) {
+	if (o->spec->identity) {	/* comes first; the client cannot be kept from those its configuration names as well */
 		words_add(&w, "-i");
 		words_add(&w, o->spec->identity);
 		words_option(&w, "IdentitiesOnly=yes");

@@ -6,8 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "esc.h"
 
+#define OPEN_PATIENCE_MS 5000
 #define ROUNDS 64	/* buffers moved for one channel before the others get their turn */
 
 static void set_stage(struct ssh2_channel *c, enum stage stage)
@@ -44,6 +46,11 @@ static void fail(struct ssh2_channel *c, enum err_class class, const char *what)
 /* The state of an open lies in the session: the pump lets one channel at a time in here. */
 static bool step_open(struct ssh2_channel *c)
 {
+	int64_t now = clock_mono_ns();
+
+	if (c->retry_at > now)
+		return false;
+	c->retry_at = 0;
 	c->lc = libssh2_channel_open_ex(c->s->session, "session", 7, CHANNEL_WINDOW, LIBSSH2_CHANNEL_PACKET_DEFAULT, NULL, 0);
 	if (c->lc) {
 		set_stage(c, STAGE_EXEC);
@@ -51,6 +58,12 @@ static bool step_open(struct ssh2_channel *c)
 	}
 	if (libssh2_session_last_errno(c->s->session) == LIBSSH2_ERROR_EAGAIN)
 		return false;
+	if (!c->give_up_at)
+		c->give_up_at = now + OPEN_PATIENCE_MS * 1000000LL;
+	if (libssh2_session_last_errno(c->s->session) == LIBSSH2_ERROR_CHANNEL_FAILURE && now < c->give_up_at) {
+		c->retry_at = now + SSH2_RETRY_MS * 1000000LL;
+		return false;
+	}
 	fail(c, ERR_TEMPORARY, "it refuses another channel (MaxSessions?)");
 	return true;
 }
@@ -68,9 +81,14 @@ static bool step_exec(struct ssh2_channel *c)
 	return true;
 }
 
+/*
+ * Both streams are read with buffers of one size.  A window adjustment that a key exchange holds up is kept by the channel but
+ * counted by the call that at last sends it, from its own buffer size: with 4 KiB here and 32 KiB there, the server may
+ * send 28 KiB more than libssh2 (1.10.0) thinks, and it throws them away.
+ */
 static bool read_stderr(struct ssh2_channel *c)
 {
-	char t[4096];
+	char t[CHANNEL_BUFFER];
 	bool moved = false;
 
 	for (int i = 0; i < ROUNDS; i++) {

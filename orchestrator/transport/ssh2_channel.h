@@ -6,6 +6,7 @@
 
 #define CHANNEL_WINDOW (2u << 20)	/* 20 MB/s at 100 ms; larger ones were slower on fast links (libraries.md 0.4) */
 #define CHANNEL_BUFFER 32768u
+#define SSH2_RETRY_MS 50
 
 enum stage { STAGE_OPEN, STAGE_EXEC, STAGE_RUN, STAGE_CLOSE, STAGE_DONE };
 
@@ -24,6 +25,7 @@ struct ssh2_channel {
 
 	/* The pump's own. */
 	LIBSSH2_CHANNEL *lc;
+	int64_t give_up_at, retry_at;	/* a refused open is tried again: closed channels free their place only after a while */
 	char *line;
 	int fd;				/* our end of the socketpair */
 	bool in_ended;			/* the caller's writing side has ended and all of it was read */

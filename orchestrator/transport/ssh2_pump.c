@@ -75,7 +75,7 @@ static bool take_orders(struct ssh2 *s)
 
 		if (must_close(c))
 			c->stage = STAGE_CLOSE;
-		if (c->dropped && (c->stage == STAGE_DONE || (c->stage == STAGE_OPEN && s->dead))) {
+		if (c->dropped && (c->stage == STAGE_DONE || (c->stage == STAGE_OPEN && (s->dead || c->retry_at)))) {
 			*p = c->next;
 			retire(s, c);
 			continue;
@@ -107,7 +107,7 @@ static bool step_all(struct ssh2 *s)
 		if (c->stage == STAGE_OPEN) {
 			if (opening)
 				continue;
-			opening = true;
+			opening = true;	/* a refused one keeps its turn: the others would be refused as well */
 		}
 		driven |= c->stage != STAGE_DONE;
 		moved |= ssh2_channel_step(c);
@@ -137,6 +137,8 @@ static void wait_any(struct ssh2 *s, int timeout_ms)
 		short events = ssh2_channel_events(c);
 
 		f[i] = (struct pollfd){ events ? c->fd : -1, events, 0 };
+		if (c->stage == STAGE_OPEN && c->retry_at && timeout_ms > SSH2_RETRY_MS)
+			timeout_ms = SSH2_RETRY_MS;
 	}
 	(void)poll(f, n + 2, timeout_ms);
 	if (f[1].revents) {

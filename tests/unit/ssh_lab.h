@@ -78,6 +78,8 @@ static int lab_stop(void)
 {
 	int status;
 
+	if (!lab.to)
+		return -1;
 	lab_do("rm -rf $SSHD_LAB/*");
 	fclose(lab.to);
 	while (waitpid(lab.pid, &status, 0) < 0)
