@@ -23,10 +23,10 @@ struct ledger_event {		/* one event file, decoded; strings owned by the event li
 	uint64_t seq;		/* 1.. */
 	const char *stage, *state;	/* words: preflight/copy/...; started/done/waiting/failed/refused/recorded */
 	const char *text;	/* one line for the subject */
-	const char *by;		/* person or "" */
-	const char *at;		/* "2026-11-28T22:00:00+08:00" */
+	const char *by;		/* person (a name as plans have them) or "" */
+	const char *at;		/* "2026-11-28T22:00:00+08:00"; also the time of the commit */
 	const char *plan_digest;	/* hex SHA-256 */
-	const char *data;	/* JSON object text of the act's own facts ("{}" if none) */
+	const char *data;	/* JSON object text of the act's own facts ("{}", "" or NULL if none) */
 	char commit[LEDGER_OID];	/* filled on replay and after append */
 	uint8_t digest[DIGEST_LEN];	/* SHA-256 of the event file: the next one's prev */
 };
@@ -55,7 +55,10 @@ struct ledger_txn;
 int ledger_txn_begin(struct ledger *l, const char *plan, struct ledger_txn **out, struct err *e) MUST_CHECK;
 int ledger_txn_put(struct ledger_txn *t, const char *path, const void *p, size_t n, struct err *e) MUST_CHECK;
 int ledger_txn_delete(struct ledger_txn *t, const char *path, struct err *e) MUST_CHECK;	/* file or whole directory; absent is fine */
-/* A tag refs/tags/NAME to be set on the new commit (lightweight). */
+/*
+ * A tag refs/tags/NAME to be set on the new commit (lightweight).  The commit fails (ERR_BUG) when a tag of that name
+ * belongs to a commit of the branch already; one that an act left behind which was cut short is replaced.
+ */
 int ledger_txn_tag(struct ledger_txn *t, const char *name, struct err *e) MUST_CHECK;
 
 /* Signs the commit buffer: returns an armored SSH signature (git namespace) appended to sig; see evidence/sign.h. */

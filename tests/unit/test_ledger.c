@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -684,9 +685,62 @@ static void a_second_runner_is_told_who_holds_the_lock(void **state)
 	assert_int_equal(runner_lock(file, "wang", &second, &e), 0);
 }
 
+/* In a process of its own, which a fault rule may end: an act with a tag. */
+static int append_as_child(const char *where)
+{
+	struct ledger *l = NULL;
+	struct ledger_txn *t = NULL;
+	struct ledger_event ev = event_of("copy", "version", "x");
+	struct err e = ERR_INIT;
+	int bad = ledger_open(&l, where, &e) < 0 || ledger_txn_begin(l, "demo", &t, &e) < 0 ||
+	    ledger_txn_tag(t, "demo/www/1", &e) < 0 || ledger_txn_commit(t, &ev, NULL, NULL, &e) < 0;
+
+	if (bad)
+		(void)fprintf(stderr, "%s\n", e.text);
+	ledger_close(l);
+	return bad;
+}
+
+static int child_with(const char *fault)
+{
+	const char *const env[] = { fault, NULL }, *const argv[] = { "/proc/self/exe", "append", dir, NULL };
+	const struct proc_options o = { .argv = argv, .env = env, .timeout_ms = 60000 };
+	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
+	struct err e = ERR_INIT;
+
+	if (proc_run(&o, &r, &e) < 0)
+		fail_msg("%s", e.text);
+	return r.status;
+}
+
+static void a_killed_act_is_not_recorded_and_can_be_repeated(void **state)
+{
+	OWN_LEDGER struct ledger *l = opened();
+	struct replayed r;
+	struct err e = ERR_INIT;
+	char oid[LEDGER_OID];
+
+	(void)state;
+	append(l, "plan", "recorded");
+	assert_int_equal(child_with("WAYBILL_FAULT=point@ledger:1:kill"), 128 + SIGKILL);
+	assert_int_equal(ledger_tag(l, "demo/www/1", oid, &e), 0);
+	assert_int_equal(child_with("WAYBILL_FAULT=point@ledger:2:kill"), 128 + SIGKILL);
+	assert_int_equal(ledger_tag(l, "demo/www/1", oid, &e), 1);
+	replayed(l, &r);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(child_with("WAYBILL_FAULT=fsync@ledger:1:EIO"), 1);
+	replayed(l, &r);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(child_with("WAYBILL_FAULT="), 0);
+	replayed(l, &r);
+	assert_string_equal(r.words, "plan-recorded copy-version ");
+	assert_int_equal(ledger_tag(l, "demo/www/1", oid, &e), 1);
+	assert_string_equal(oid, r.commit);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_ledger, remove_ledger)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_is_appended_is_replayed),
@@ -704,11 +758,14 @@ int main(void)
 		T(a_signed_commit_verifies_with_stock_git),
 		T(many_files_go_out_as_one_pack),
 		T(an_act_is_synced_before_it_counts),
+		T(a_killed_act_is_not_recorded_and_can_be_repeated),
 		T(paths_and_words_out_of_grammar_are_refused),
 		T(an_abandoned_act_leaves_nothing),
 		T(no_ledger_is_said_and_none_is_made_twice),
 		T(a_second_runner_is_told_who_holds_the_lock),
 	};
 
+	if (argc == 3 && strcmp(argv[1], "append") == 0)
+		return append_as_child(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
