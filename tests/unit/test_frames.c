@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+#include <xxhash.h>
+
 #include "pack.h"
 #include "../lib/mem_stream.h"
 
@@ -176,8 +178,25 @@ static void garbage_and_frames_of_others_are_refused(void **state)
 	refuse("not zstd at all, not at all", 27);
 	/* single segment, no checksum, one byte of content */
 	refuse("\x28\xb5\x2f\xfd\x20\x01\x09\x00\x00x", 10);
-	/* a window of 2^25 behind an honest descriptor with checksum */
-	refuse("\x28\xb5\x2f\xfd\x04\x78\x09\x00\x00x\0\0\0\0", 14);
+}
+
+/* One raw block of one byte behind a window descriptor; right in every other respect. */
+static void a_window_beyond_the_limit_is_refused(void **state)
+{
+	(void)state;
+	OWN_BUF struct buf out = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	for (unsigned log = PACK_WINDOW_LOG; log <= 30; log++) {
+		OWN_BUF struct buf z = BUF_INIT;
+
+		buf_put(&z, "\x28\xb5\x2f\xfd\x04", 5);
+		buf_put_u8(&z, (uint8_t)((log - 10) << 3));
+		buf_put(&z, "\x09\0\0x", 4);
+		buf_put_u32(&z, (uint32_t)XXH64("x", 1, 0));
+		assert_int_equal(expand(&out, z.data, z.len, 1, &e), log <= PACK_WINDOW_LOG_ACCEPT ? 0 : -1);
+		assert_int_equal(e.class, log <= PACK_WINDOW_LOG_ACCEPT ? ERR_NONE : ERR_INTEGRITY);
+	}
 }
 
 static int failing_sink(void *ctx, const void *p, size_t n, struct err *e)
@@ -240,6 +259,7 @@ int main(void)
 		cmocka_unit_test(a_cut_anywhere_is_noticed),
 		cmocka_unit_test(a_flipped_bit_never_gives_other_bytes),
 		cmocka_unit_test(garbage_and_frames_of_others_are_refused),
+		cmocka_unit_test(a_window_beyond_the_limit_is_refused),
 		cmocka_unit_test(a_failing_sink_ends_the_writer),
 		cmocka_unit_test(a_level_change_takes_the_next_frame),
 		cmocka_unit_test(noise_is_not_worth_compressing_and_text_is),

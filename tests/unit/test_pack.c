@@ -819,7 +819,23 @@ static void a_flood_of_headers_is_bounded(void **state)
 	for (int i = 0; i < 20000; i++)	/* libarchive takes them by recursion */
 		header(&t, "g", 'g', NULL, "");
 	header(&t, "a", '0', NULL, NULL);
-	refused(&t, "headers");
+	refused(&t, "");
+	/* a sparse map of 10 MiB, which libarchive would keep as a list */
+	header(&t, "PaxHeader/x", 'x', NULL, "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n31 GNU.sparse.realsize=8000000\n");
+	size_t at = t.len, n = 0;
+	header(&t, "a", '0', NULL, NULL);
+	buf_puts(&t, "1300000\n");
+	for (int i = 0; i < 1300000; i++)
+		buf_printf(&t, "%d\n1\n", i * 6 % 1000000 + 1000000);
+	n = t.len - at - 512;
+	(void)snprintf(t.data + at + 124, 12, "%011o", (unsigned)n & 077777777);
+	char zeros[512] = { 0 };
+	buf_put(&t, zeros, 512 - n % 512);
+	unsigned sum = 8 * ' ';
+	for (size_t i = 0; i < 512; i++)
+		sum += i < 148 || i >= 156 ? (unsigned char)t.data[at + i] : 0;
+	(void)snprintf(t.data + at + 148, 8, "%06o", sum);
+	refused(&t, "of headers");
 }
 
 static void what_a_caller_does_wrong_is_a_bug_not_a_bad_pack(void **state)
