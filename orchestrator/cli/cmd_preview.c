@@ -1,0 +1,171 @@
+/* preview: where the plan stands, its gates, and for each dataset what a pass would find; nothing is changed. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "answers.h"
+#include "esc.h"
+#include "gates.h"
+#include "job.h"
+#include "output.h"
+#include "places.h"
+#include "runner.h"
+#include "version.h"
+
+struct forecast {		/* of the next pass of one dataset */
+	uint64_t entries, bytes;	/* at the source now */
+	uint64_t new_entries, changed, removed, new_bytes, skipped, failed;
+	uint64_t foreign;		/* at the target, before a first copy */
+	double seconds;			/* what the last pass took */
+};
+
+struct counting { struct forecast *f; };
+
+static int count_one(void *ctx, const struct entry *old, const struct entry *now, struct err *e)
+{
+	struct forecast *f = ((struct counting *)ctx)->f;
+
+	(void)e;
+	if (!now) {
+		f->removed += old->outcome != ENTRY_SKIPPED && old->outcome != ENTRY_FAILED;
+		return 0;
+	}
+	f->entries++;
+	f->skipped += now->outcome == ENTRY_SKIPPED;
+	f->failed += now->outcome == ENTRY_FAILED;
+	if (now->outcome == ENTRY_SKIPPED || now->outcome == ENTRY_FAILED)
+		return 0;
+	f->bytes += now->type == ENTRY_FILE && !now->link_to ? now->size : 0;
+	if (!old)
+		f->new_entries++;
+	else if (now->outcome != ENTRY_UNCHANGED && (old->type != now->type || old->size != now->size || old->mtime_s != now->mtime_s ||
+	    old->mtime_ns != now->mtime_ns || old->mode != now->mode || old->uid != now->uid || old->gid != now->gid))
+		f->changed++;
+	else
+		return 0;
+	f->new_bytes += now->type == ENTRY_FILE && !now->link_to ? now->size : 0;
+	return 0;
+}
+
+static int next_answer(void *ctx, struct entry *en, struct err *e) { return answers_next(ctx, en, e); }
+
+static int count_foreign(struct run *r, const struct plan_dataset *d, struct forecast *f, struct err *e)
+{
+	OWN(answers_closep) struct answers *a = NULL;
+	struct answers_options o = { .host = d->to.host, .path = d->to.path, .flags = MSG_F_HASH_ONLY | MSG_F_NO_HASH };
+	json_t *facts;
+	bool there;
+	int got;
+
+	if (place_facts(r, d->to.host, d->to.path, &facts, e) < 0)
+		return -1;
+	there = strcmp(place_fact(facts, "exists"), "yes") == 0;
+	json_decref(facts);
+	if (!there)
+		return 0;
+	if (answers_open(r, d, &o, &a, e) < 0)
+		return -1;
+	for (;;) {
+		OWN_ENTRY struct entry en = ENTRY_INIT;
+
+		if ((got = answers_next(a, &en, e)) != 1)
+			return got;
+		f->foreign += strcmp(en.path, ".") != 0;
+	}
+}
+
+static int foresee(struct run *r, const struct plan_dataset *d, struct forecast *f, struct err *e)
+{
+	OWN(version_closep) struct version_reader *v = NULL;
+	OWN(answers_closep) struct answers *a = NULL;
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+	struct answers_options o = { .host = d->from.host, .path = d->from.path, .flags = MSG_F_HASH_ONLY | MSG_F_NO_HASH };
+	struct counting c = { f };
+
+	f->seconds = s ? s->seconds : 0;
+	if (version_open(r->w, r->plan->name, d->name, s ? s->version : 0, VERSION_SCAN, &v, e) < 0 || answers_open(r, d, &o, &a, e) < 0 ||
+	    entry_merge(version_next_entry, v, next_answer, a, count_one, &c, e) < 0)
+		return -1;
+	return d->to.host && (!s || !s->version) ? count_foreign(r, d, f, e) : 0;
+}
+
+static json_t *forecast_json(const struct forecast *f)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "entries", (json_int_t)f->entries, "bytes", (json_int_t)f->bytes,
+	    "new", (json_int_t)f->new_entries, "changed", (json_int_t)f->changed, "deletions", (json_int_t)f->removed,
+	    "to_send", (json_int_t)f->new_bytes, "skipped", (json_int_t)f->skipped, "failed", (json_int_t)f->failed,
+	    "foreign", (json_int_t)f->foreign, "last_pass_s", f->seconds);
+}
+
+static void print_forecast(struct cli_context *c, const struct plan_dataset *d, const struct forecast *f)
+{
+	char from[PLACE_NAME], to[PLACE_NAME], all[OUT_SIZE], send[OUT_SIZE], took[OUT_SIZE];
+
+	out_text(c, "dataset %s: %s -> %s\n", d->name, place_name(d->from.host, d->from.path, from),
+	    d->to.host ? place_name(d->to.host, d->to.path, to) : "archive only");
+	out_text(c, "  %" PRIu64 " entries, %s at the source; %" PRIu64 " new, %" PRIu64 " changed, %s to send; %" PRIu64 " deletions%s\n",
+	    f->entries, out_size(f->bytes, all), f->new_entries, f->changed, out_size(f->new_bytes, send), f->removed,
+	    d->to.host && !d->files.delete ? " (delete: no)" : "");
+	if (f->skipped || f->failed)
+		out_text(c, "  %" PRIu64 " skipped by rule, %" PRIu64 " cannot be read\n", f->skipped, f->failed);
+	if (f->foreign)
+		out_text(c, "  %" PRIu64 " foreign entries at the target: they stay\n", f->foreign);
+	if (f->seconds > 0)
+		out_text(c, "  the last pass took %s\n", out_duration(f->seconds, took));
+}
+
+static int show_stages(struct cli_context *c, struct job *j, json_t *stages, struct err *e)
+{
+	const enum plan_stage *next = runner_next(&j->run);
+
+	for (size_t i = 0; i < j->plan->nstages; i++) {
+		enum plan_stage s = j->plan->stages[i];
+		const char *name = plan_stage_name(s);
+		bool gate = gate_exists(j->plan, name);
+
+		(void)json_array_append_new(stages, json_pack("{s:s,s:s,s:b}", "name", name, "state", stage_state_name(j->run.standing.stages[s]), "gate", gate));
+		out_text(c, "  %s%s%s%s\n", name, gate ? " (gate)" : "", next == &j->plan->stages[i] ? "  <- the next run begins here" : "",
+		    j->plan->hooks[POINT_FREEZE].n && s == STAGE_FREEZE ? " (hooks)" : "");
+	}
+	(void)e;
+	return 0;
+}
+
+static bool asked_for(const struct cli_context *c, const char *name)
+{
+	size_t n = cli_count(c, "only");
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(cli_value_at(c, "only", i), name) == 0)
+			return true;
+	return n == 0;
+}
+
+int cmd_preview(struct cli_context *c, int argc, char **argv, struct err *e)
+{
+	OWN_JOB struct job j = JOB_INIT;
+	json_t *datasets = json_object(), *stages = json_array();
+
+	(void)argc;
+	if (job_watch_signals(&j, e) < 0 || job_open_runner(&j, c, argv[0], true, e) < 0)
+		return -1;
+	out_text(c, "plan %s (%s): nothing is changed by this preview\nstages:\n", j.plan->name, plan_kind_name(j.plan->kind));
+	if (show_stages(c, &j, stages, e) < 0)
+		return -1;
+	for (size_t i = 0; i < j.plan->ndatasets; i++) {
+		struct forecast f = { .entries = 0 };
+
+		if (!asked_for(c, j.plan->datasets[i].name))
+			continue;
+		if (foresee(&j.run, &j.plan->datasets[i], &f, e) < 0)
+			return -1;
+		print_forecast(c, &j.plan->datasets[i], &f);
+		(void)json_object_set_new(datasets, j.plan->datasets[i].name, forecast_json(&f));
+	}
+	if (!c->json) {
+		json_decref(datasets);
+		json_decref(stages);
+		return out_finish(e);
+	}
+	return out_json(c, json_pack("{s:s,s:s,s:o,s:o}", "plan", j.plan->name, "kind", plan_kind_name(j.plan->kind), "stages", stages,
+	    "datasets", datasets), e);
+}

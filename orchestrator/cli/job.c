@@ -1,0 +1,198 @@
+#include "job.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+
+#include "clock.h"
+#include "esc.h"
+#include "io.h"
+#include "output.h"
+#include "recorded.h"
+#include "workspace.h"
+
+void job_close(struct job *j)
+{
+	if (j->watching) {
+		(void)pthread_cancel(j->signals);
+		(void)pthread_join(j->signals, NULL);
+	}
+	if (j->run_open)
+		run_close(&j->run);
+	progress_free(j->progress);
+	if (j->lockfd >= 0)
+		(void)close(j->lockfd);
+	plan_sum_dispose(&j->sum);
+	plan_free(j->plan);
+	workspace_close(j->w);
+	free(j->agent);
+}
+
+static int who_acts(struct job *j, struct err *e)
+{
+	if (cli_who(j->c, e) < 0 || cli_agent_binary(&j->agent, e) < 0)
+		return -1;
+	j->options.as = j->c->as;
+	j->options.key = j->c->key;
+	j->options.agent_binary = j->agent;
+	return 0;
+}
+
+static int start(struct job *j, const char *digest, bool runner, struct err *e)
+{
+	if (!(j->progress = progress_new(j->c, j->plan->name, j->plan->timezone)))
+		return err_sys(e, "progress");
+	j->view = progress_view(j->progress);
+	if (run_open(&j->run, j->w, j->plan, digest, &j->options, &j->view, runner, e) < 0)
+		return -1;
+	j->run_open = true;
+	return 0;
+}
+
+/* The folder of the plan, as it was when it ran last: what the recorded text names is relative to it. */
+static char *plan_folder(struct workspace *w, const char *name)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	char key[96];
+
+	(void)snprintf(key, sizeof(key), "folder/%s", name);
+	if (state_get(w->state, key, &b, &e) != 1)
+		buf_puts(&b, ".");
+	return buf_take(&b);
+}
+
+static int remember_folder(struct job *j, struct err *e)
+{
+	OWN_FREE char *dir = realpath(j->plan->dir, NULL);
+	char key[96];
+
+	(void)snprintf(key, sizeof(key), "folder/%s", j->plan->name);
+	return dir ? state_set(j->w->state, key, dir, strlen(dir), e) : err_sys(e, "folder of the plan");
+}
+
+static int load_recorded(struct job *j, const char *arg, struct err *e)
+{
+	OWN_FREE char *name = NULL, *dir = NULL, *shown = NULL;
+	OWN_BUF struct buf text = BUF_INIT;
+	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT;
+	int got;
+
+	if (cli_plan_name(j->c, j->w, arg, &name, e) < 0)
+		return -1;
+	got = recorded_text(j->w, name, &text, e);
+	if (got < 0)
+		return -1;
+	if (got == 0) {
+		err_set(e, ERR_USAGE, "the ledger has no plan %s yet", esc_s(name));
+		return err_hint(e, "record it with: waybill run %s", esc_s(arg));
+	}
+	if (!(dir = plan_folder(j->w, name)) || asprintf(&shown, "recorded plan %s", name) < 0)
+		return err_sys(e, "plan");
+	if (plan_parse(shown, dir, text.data, text.len, &j->plan, &f) < 0)
+		return plan_faults_err(&f, e);
+	return 0;
+}
+
+int job_open(struct job *j, struct cli_context *c, const char *arg, struct err *e)
+{
+	OWN(standing_dispose) struct standing s = STANDING_INIT;
+
+	j->c = c;
+	if (cli_workspace_open(c, arg, &j->w, e) < 0 || load_recorded(j, arg, e) < 0 || who_acts(j, e) < 0 ||
+	    standing_load(j->w->ledger, j->plan->name, &s, e) < 0)
+		return -1;
+	return start(j, s.plan_digest, false, e);
+}
+
+static int take_lock(struct job *j, struct err *e)
+{
+	OWN_FREE char *path = NULL;
+	char who[256], at[CLOCK_TEXT];
+
+	if (asprintf(&path, "%s/run-%s.lock", j->w->dir, j->plan->name) < 0)
+		return err_sys(e, "lock");
+	(void)snprintf(who, sizeof(who), "%s, process %d, since %s", j->options.as ? j->options.as : "unnamed", (int)getpid(),
+	    clock_text(clock_now_ns() / 1000000000, j->plan->timezone, at));
+	return runner_lock(path, who, &j->lockfd, e);
+}
+
+static int check_operator(const struct job *j, struct err *e)
+{
+	if (!j->plan->has_operators || (j->options.as && plan_is_operator(j->plan, j->options.as)))
+		return 0;
+	err_set(e, ERR_REFUSED, "plan %s may be run by its operators only, not by %s", j->plan->name, j->options.as ? j->options.as : "somebody unnamed");
+	return err_hint(e, "add --as PERSON");
+}
+
+int job_open_runner(struct job *j, struct cli_context *c, const char *arg, bool dry, struct err *e)
+{
+	bool from_ledger = false;
+	const char *digest;
+	OWN(standing_dispose) struct standing s = STANDING_INIT;
+
+	j->c = c;
+	if (cli_workspace_open(c, arg, &j->w, e) < 0 || who_acts(j, e) < 0)
+		return -1;
+	if (cli_plan(c, j->w, arg, &j->plan, &from_ledger, e) < 0)
+		return -1;
+	if (from_ledger) {
+		plan_free(take_ptr(&j->plan));
+		if (load_recorded(j, arg, e) < 0)
+			return -1;
+	}
+	if (plan_not_built(j->plan, e) < 0 || check_operator(j, e) < 0)
+		return -1;
+	if (plan_sum_make(j->plan, &j->sum, e) < 0 || standing_load(j->w->ledger, j->plan->name, &s, e) < 0)
+		return -1;
+	digest = j->sum.hex;
+	if (!dry && (take_lock(j, e) < 0 || remember_folder(j, e) < 0))
+		return -1;
+	return start(j, digest, !dry, e);
+}
+
+static void *watch(void *arg)
+{
+	struct job *j = arg;
+	sigset_t set;
+	int sig, times = 0;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	for (;;) {
+		if (sigwait(&set, &sig) != 0)
+			return NULL;
+		run_cancel(&j->run);
+		if (++times == 3)
+			_exit(8);
+	}
+}
+
+int job_watch_signals(struct job *j, struct err *e)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	/* Before any other thread is started, so that all of them inherit it. */
+	if ((errno = pthread_sigmask(SIG_BLOCK, &set, NULL)) != 0 || (errno = pthread_create(&j->signals, NULL, watch, j)) != 0)
+		return err_sys(e, "signals");
+	j->watching = true;
+	return 0;
+}
+
+int job_dataset(struct job *j, const char *name, const struct plan_dataset **d, struct err *e)
+{
+	OWN_BUF struct buf names = BUF_INIT;
+
+	if ((*d = plan_dataset(j->plan, name)))
+		return 0;
+	for (size_t i = 0; i < j->plan->ndatasets; i++)
+		buf_printf(&names, "%s%s", i ? ", " : "", j->plan->datasets[i].name);
+	return err_set(e, ERR_USAGE, "plan %s has no dataset %s; it has %s", j->plan->name, esc_s(name), names.data ? names.data : "none");
+}
