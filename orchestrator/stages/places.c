@@ -23,7 +23,11 @@ static int take_fact(json_t *facts, const struct wire_frame *f, struct err *e)
 		return 0;
 	if (msg_fact_decode(f->data, f->len, &m, e) < 0)
 		return -1;
-	key = strncmp(m.key, "root.0.", 7) == 0 ? m.key + 7 : m.key;
+	key = strncmp(m.key, "root.1.", 7) == 0 ? m.key + 7 : m.key;
+	if (strncmp(key, "root.0.", 7) == 0) {
+		msg_fact_dispose(&m);
+		return 0;
+	}
 	value = esc_dup(m.value, strlen(m.value));
 	(void)json_object_set_new(facts, key, json_string(value ? value : ""));
 	msg_fact_dispose(&m);
@@ -34,10 +38,12 @@ int place_facts(struct run *r, const char *host, const char *path, json_t **out,
 {
 	OWN(session_closep) struct session *s = NULL;
 	struct msg_start start = { .identity = "", .scope = "" };
+	/* The agent's own root must be a directory; what is asked about may be anything, or nothing. */
+	const char *args[] = { "facts", "--root", "/", "--root", path, NULL };
 	json_t *facts = json_object();
 	int got = 1;
 
-	if (session_open(r, host, "facts", path, &start, &s, e) < 0)
+	if (session_open_args(r, host, args, &start, &s, e) < 0)
 		got = -1;
 	while (got == 1) {
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;

@@ -18,10 +18,13 @@ static int next_epoch(struct run *r, struct err *e)
 	if (state_get(r->w->state, name, &b, e) < 0)
 		return -1;
 	r->epoch = b.len ? strtoull(b.data, NULL, 10) : 0;
-	/* state.db can be lost; the ledger cannot: an epoch is never below the number of events. */
-	if (r->epoch < r->standing.count)
-		r->epoch = r->standing.count;
+	/*
+	 * Places remember the highest epoch that worked there, and may meet another ledger later: the clock makes epochs grow
+	 * across ledgers, the stored one across a clock that was set back.
+	 */
 	r->epoch++;
+	if (r->epoch < (uint64_t)(clock_now_ns() / 1000000000))
+		r->epoch = (uint64_t)(clock_now_ns() / 1000000000);
 	(void)snprintf(text, sizeof(text), "%" PRIu64, r->epoch);
 	return state_set(r->w->state, name, text, strlen(text), e);
 }
@@ -41,6 +44,8 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 		return err_sys(e, "run");
 	if (standing_load(w->ledger, plan->name, &r->standing, e) < 0)
 		return -1;
+	/* Whoever is no runner writes to places of its own at most (restore): any epoch of today will do there. */
+	r->epoch = (uint64_t)(clock_now_ns() / 1000000000);
 	return runner ? next_epoch(r, e) : 0;
 }
 

@@ -96,6 +96,9 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e) 
 /* Starts a role at root; start is encoded (epoch is filled in).  READY has been received when 0. */
 int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,
     struct session **out, struct err *e) MUST_CHECK;
+/* The same with the agent's whole argv: role, "--root", root, further options, NULL. */
+int session_open_args(struct run *r, const char *host, const char *const *args, struct msg_start *start,
+    struct session **out, struct err *e) MUST_CHECK;
 /* Waits for MSG_DONE and a clean exit; the balance into done (may be NULL). */
 int session_finish(struct session *s, struct msg_done *done, struct err *e) MUST_CHECK;
 void session_close(struct session *s);

@@ -116,8 +116,16 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,
     struct session **out, struct err *e)
 {
-	OWN(session_closep) struct session *s = calloc(1, sizeof(*s));
 	const char *args[] = { role, "--root", root, NULL };
+
+	return session_open_args(r, host, args, start, out, e);
+}
+
+int session_open_args(struct run *r, const char *host, const char *const *args, struct msg_start *start,
+    struct session **out, struct err *e)
+{
+	OWN(session_closep) struct session *s = calloc(1, sizeof(*s));
+	const char *role = args[0], *root = args[2];
 	char place[PLACE_NAME];
 
 	if (!s)
