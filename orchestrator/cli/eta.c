@@ -23,6 +23,9 @@ void eta_sample(struct eta *m, double t, uint64_t entries, uint64_t bytes)
 	m->bb = m->bb * keep + db * db;
 	m->et = m->et * keep + de * dt;
 	m->bt = m->bt * keep + db * dt;
+	m->se = m->se * keep + de;
+	m->sb = m->sb * keep + db;
+	m->st = m->st * keep + dt;
 	m->rate = m->samples == 1 ? db / dt : m->rate * keep + db / dt * (1 - keep);
 	m->t = t;
 	m->entries = entries;
@@ -54,7 +57,7 @@ static void fit(const struct eta *m, double *a, double *b)
 
 double eta_seconds(const struct eta *m, uint64_t total_entries, uint64_t total_bytes)
 {
-	double a, b, entries, bytes;
+	double a, b, entries, bytes, explained;
 
 	if (m->samples < MIN_SAMPLES || m->t - m->t0 < MIN_SECONDS || (total_entries == 0 && total_bytes == 0))
 		return -1;
@@ -64,5 +67,9 @@ double eta_seconds(const struct eta *m, uint64_t total_entries, uint64_t total_b
 	/* What is left must cost something that was seen. */
 	if ((a <= 0 && b <= 0) || (bytes > 0 && b <= 0 && m->bb <= 0) || (entries > 0 && bytes <= 0 && a <= 0 && m->ee <= 0))
 		return -1;
-	return a * entries + b * bytes;
+	/* Least squares trusts the fast moments more; a copy that goes in bursts would be promised too early. */
+	explained = a * m->se + b * m->sb;
+	if (explained <= 0)
+		return -1;
+	return (a * entries + b * bytes) * m->st / explained;
 }
