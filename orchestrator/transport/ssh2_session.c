@@ -33,14 +33,45 @@ static void methods_of(const char *types, struct buf *b)
 	}
 }
 
-static void prefer(LIBSSH2_SESSION *session, const char *methods)
+/* Those of wanted that this libssh2 has, or all it has when wanted is NULL. */
+static void supported(LIBSSH2_SESSION *session, int method, const char *wanted, struct buf *b)
 {
-	/* Where a name is unknown to this version libssh2 strips it; what is left over is its own default. */
+	OWN_BUF struct buf have = BUF_INIT;
+	const char **algs = NULL;
+	int n = libssh2_session_supported_algs(session, method, &algs);
+
+	for (int i = 0; i < n; i++)
+		buf_printf(&have, "%s%s", i ? "," : "", algs[i]);
+	if (n > 0)
+		libssh2_free(session, algs);
+	for (const char *s = wanted ? wanted : have.data; s && *s; s += strcspn(s, ","), s += *s == ',') {
+		size_t len = strcspn(s, ",");
+
+		if (!list_has(have.data, s, len))
+			continue;
+		if (b->len)
+			buf_putc(b, ',');
+		buf_put(b, s, len);
+	}
+}
+
+/* Only names it has are handed over: stripping the others itself, 1.10.0 copies overlapping memory. */
+static void prefer(LIBSSH2_SESSION *session, int method, const char *wanted)
+{
+	OWN_BUF struct buf names = BUF_INIT;
+
+	supported(session, method, wanted, &names);
+	if (names.len && !names.failed)
+		(void)libssh2_session_method_pref(session, method, names.data);
+}
+
+static void prefer_all(LIBSSH2_SESSION *session, const char *hostkeys)
+{
 	const char *ciphers = "aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes128-ctr,aes192-ctr,chacha20-poly1305@openssh.com";
 
-	(void)libssh2_session_method_pref(session, LIBSSH2_METHOD_HOSTKEY, methods);
-	(void)libssh2_session_method_pref(session, LIBSSH2_METHOD_CRYPT_CS, ciphers);
-	(void)libssh2_session_method_pref(session, LIBSSH2_METHOD_CRYPT_SC, ciphers);
+	prefer(session, LIBSSH2_METHOD_HOSTKEY, hostkeys);
+	prefer(session, LIBSSH2_METHOD_CRYPT_CS, ciphers);
+	prefer(session, LIBSSH2_METHOD_CRYPT_SC, ciphers);
 }
 
 enum shake { SHAKE_DONE, SHAKE_FAILED, SHAKE_CLOSED, SHAKE_NO_HOSTKEY, SHAKE_NO_COMMON };
@@ -59,16 +90,8 @@ static bool mismatch(struct ssh2 *s, const struct kexinit *k, const char *method
 	*only_hostkey = true;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		OWN_BUF struct buf ours = BUF_INIT;
-		const char **algs = NULL;
-		int n;
 
-		if (rows[i].method == LIBSSH2_METHOD_HOSTKEY) {
-			buf_puts(&ours, methods);
-		} else if ((n = libssh2_session_supported_algs(s->session, rows[i].method, &algs)) > 0) {
-			for (int j = 0; j < n; j++)
-				buf_printf(&ours, "%s%s", j ? "," : "", algs[j]);
-			libssh2_free(s->session, algs);
-		}
+		supported(s->session, rows[i].method, rows[i].list == KEX_HOSTKEY ? methods : NULL, &ours);
 		if (!ours.data || lists_meet(ours.data, k->list[rows[i].list]))
 			continue;
 		*only_hostkey &= rows[i].list == KEX_HOSTKEY;
@@ -102,7 +125,7 @@ static enum shake shake(struct ssh2 **out, const struct route_request *q, const 
 		return SHAKE_FAILED;
 	if (!(s = ssh2_new(fd, q->who, e)))
 		return SHAKE_FAILED;
-	prefer(s->session, methods);
+	prefer_all(s->session, methods);
 	while ((rc = libssh2_session_handshake(s->session, fd)) == LIBSSH2_ERROR_EAGAIN)
 		if (!ssh2_wait(s, deadline)) {
 			err_set(e, ERR_UNREACHABLE, "%s: it accepted the connection, but the SSH handshake did not end in %d s", q->who, q->timeout_s);
