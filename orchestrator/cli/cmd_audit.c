@@ -1,0 +1,52 @@
+/* audit: checks a ledger, package or certificate offline. */
+#include <string.h>
+
+#include "audit.h"
+#include "esc.h"
+#include "output.h"
+
+static void print_findings(struct cli_context *c, const struct audit_report *r)
+{
+	for (size_t i = 0; i < r->finding_count; i++)
+		out_text(c, "%s: %s\n", audit_severity_name(r->findings[i].severity), r->findings[i].what);
+	out_text(c, "%s: %llu commits, %llu versions, %llu signatures, %llu objects looked at\n", audit_verdict(r), (unsigned long long)r->commits,
+	    (unsigned long long)r->versions, (unsigned long long)r->signatures, (unsigned long long)r->objects);
+}
+
+static int verdict(const struct audit_report *r, struct err *e)
+{
+	const char *first = "";
+
+	for (size_t i = 0; i < r->finding_count; i++)
+		if (r->findings[i].severity == r->worst) {
+			first = r->findings[i].what;
+			break;
+		}
+	if (audit_exit_code(r) == 0)
+		return 0;
+	return err_set(e, audit_exit_code(r) == 4 ? ERR_INTEGRITY : ERR_UNVERIFIED, "%s: %s", audit_verdict(r), first);
+}
+
+int cmd_audit(struct cli_context *c, int argc, char **argv, struct err *e)
+{
+	OWN_AUDIT_REPORT struct audit_report r = AUDIT_REPORT_INIT;
+	OWN_BUF struct buf json = BUF_INIT;
+	struct audit_options o = { .signers = cli_value(c, "signers"), .expect = cli_value(c, "expect"), .full = true };
+	const char *root;
+
+	if (argc == 0 && cli_workspace(c, NULL, &root, e) < 0)
+		return -1;
+	o.path = argc ? argv[0] : root;
+	if (audit_run(&o, &r, e) < 0)
+		return -1;
+	print_findings(c, &r);
+	if (c->json) {
+		if (audit_json(&r, &json, e) < 0)
+			return -1;
+		out_raw(json.data, json.len);
+		if (json.len && json.data[json.len - 1] != '\n')
+			out_raw("\n", 1);
+		c->printed_json = true;
+	}
+	return verdict(&r, e) < 0 ? -1 : out_finish(e);
+}
