@@ -225,12 +225,15 @@ static const struct broken broken[] = {
 	{ HEAD DATA "stages: [copy, preflight]\n", 5, 16, "preflight must be the first", NULL },
 	{ HEAD DATA "stages: [preflight, copy, copy]\n", 5, 27, "stands twice", NULL },
 	{ HEAD DATA "stages: [preflight, verify]\n", 5, 21, "needs \"copy\" before it", NULL },
+	{ HEAD DATA "stages: [preflight, copy, verify, smoke, cutover]\n", 5, 35, "must come after \"cutover\"", NULL },
 	{ RETIRE TWO CLEARGATE "stages: [preflight, copy, verify, clear]\n", 10, 35, "needs \"restore-test\" before it", NULL },
 	/* kinds */
 	{ RETIRE, 3, 1, "two approvals of the department", "department, department" },
 	{ RETIRE TWO "gates: {clear: {approve: [department]}}\n", 9, 9, "two approvals of the department", NULL },
 	{ "waybill: 1\nname: p\nkind: handover\n" DATA, 3, 1, "nobody can accept", "receiver" },
 	{ "waybill: 1\nname: p\nkind: handover\n" DATA TWO, 6, 1, "nobody can accept", "receiver" },
+	{ "waybill: 1\nname: p\nkind: handover\n" DATA "parties: {receiver: {}}\npeople: {a: {party: receiver, key: \"" K1
+	  "\"}}\noperators: [a]\n", 6, 1, "operators do not count", NULL },
 	/* cutover, rollback, rehearsal, limits, archive, package, clear */
 	{ HEAD DATA "cutover: {window: \"2026-11-28 22:00\"}\n", 5, 19, "not a window", "\" / \"" },
 	{ HEAD DATA "cutover: {window: \"2026-11-29 22:00 / 2026-11-28 22:00\"}\n", 5, 19, "ends before it begins", NULL },
@@ -316,6 +319,28 @@ static void six_faults_are_named_in_one_run(void **state)
 	assert_int_equal(err_exit_code(e.class), 2);
 	assert_non_null(strstr(e.text, "p.yaml:4:1: "));
 	assert_non_null(strstr(e.text, "5 more faults"));
+}
+
+static void a_syntax_fault_is_not_followed_by_its_consequences(void **state)
+{
+	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT;
+
+	(void)state;
+	/* Name, datasets and the party all stand behind the fault. */
+	assert_null(parse("waybill: 1\nkind: migration\ngates: {freeze: {approve: [department]}}\ntitle: \"open\nname: p\n", &f));
+	assert_int_equal(f.n, 1);
+	assert_int_equal(f.v[0].line, 4);
+}
+
+/* The first choice for a mention need not be the right one: b's key is a's, so bureau must fall to c. */
+static void a_gate_opens_if_any_choice_of_people_opens_it(void **state)
+{
+	OWN_PLAN struct plan *p = must_parse(HEAD DATA "parties: {department: {}, bureau: {}}\npeople:\n"
+	    "  a: {party: department, key: \"" K1 "\"}\n  b: {party: bureau, key: \"" K1 "\"}\n"
+	    "  c: {party: bureau, key: \"" K2 "\"}\ngates: {freeze: {approve: [bureau, department]}}\n");
+
+	(void)state;
+	assert_int_equal(p->gates[STAGE_FREEZE].approve.n, 2);
 }
 
 static void print_to(const struct plan_faults *f, struct buf *out)
@@ -684,6 +709,7 @@ static void scalars_take_what_they_say_and_nothing_else(void **state)
 	assert_false(scalar_day_window("22:00-24:00", &a, &b));
 	assert_false(scalar_day_window("22:00-22:60", &a, &b));
 	assert_false(scalar_day_window("22:0", &a, &b));
+	assert_false(scalar_day_window("22:00-22:00", &a, &b));
 	assert_true(scalar_is_name("a-1"));
 	assert_false(scalar_is_name("-a"));
 	assert_false(scalar_is_name(""));
@@ -695,6 +721,7 @@ static void keys_are_checked_to_the_last_bit(void **state)
 {
 	static const char *const bad[] = { "", "ssh-ed25519", "ssh-ed25519 ", "ssh-dss AAAA", "ssh-ed25519 AAAAC3NzaC1",
 		"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMbKqUQEy3d4u92r63VNN5i5C1+lCoq3xSvBpINMZNu",
+		"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAHwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",	/* 31 bytes */
 		"ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIMbKqUQEy3d4u92r63VNN5i5C1+lCoq3xSvBpINMZNuP" };
 	OWN_BUF struct buf line = BUF_INIT;
 	struct sshkey k;
@@ -712,6 +739,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_rule_names_its_place),
 		cmocka_unit_test(six_faults_are_named_in_one_run),
+		cmocka_unit_test(a_syntax_fault_is_not_followed_by_its_consequences),
+		cmocka_unit_test(a_gate_opens_if_any_choice_of_people_opens_it),
 		cmocka_unit_test(a_fault_is_printed_with_line_caret_and_hint),
 		cmocka_unit_test(hostile_text_is_escaped_in_messages),
 		cmocka_unit_test(the_list_of_faults_has_an_end),
