@@ -87,7 +87,8 @@ int cli_who(struct cli_context *c, struct err *e) MUST_CHECK;
 
 struct plan;
 /*
- * PLAN of the command line: a plan file, or (w given) the name of a plan in the ledger.  Faults are printed in full on
+ * PLAN of the command line: a plan file, or (w given) the name of a plan in the ledger, whose files are looked for where
+ * its file was last used with this workspace.  Faults are printed in full on
  * stderr and make an ERR_USAGE.  *from_ledger (may be NULL) says which it was.
  */
 int cli_plan(struct cli_context *c, struct workspace *w, const char *arg, struct plan **out, bool *from_ledger,

@@ -158,6 +158,47 @@ static int faults_to_err(struct plan_faults *f, struct err *e)
 	return err_set(e, ERR_USAGE, "%s: %zu fault%s", f->file, f->n, f->n == 1 ? "" : "s");
 }
 
+/*
+ * A plan named by its ledger name has its hooks and documents where its file was when it was last used here; state.db
+ * remembers that.  Else beside the workspace, where plans usually are.
+ */
+static int plan_home(struct workspace *w, const char *name, char **dir, struct err *e)
+{
+	OWN_BUF struct buf known = BUF_INIT;
+	char key[PLAN_NAME_MAX + 16];
+	int r;
+
+	(void)snprintf(key, sizeof(key), "home/%s", name);
+	if ((r = state_get(w->state, key, &known, e)) < 0)
+		return -1;
+	if (r == 1 && known.len) {
+		*dir = buf_take(&known);
+		return *dir ? 0 : err_sys(e, "plan");
+	}
+	if (asprintf(dir, "%s/..", w->dir) < 0) {
+		*dir = NULL;
+		return err_sys(e, "plan");
+	}
+	return 0;
+}
+
+static int remember_home(struct workspace *w, const struct plan *p, struct err *e)
+{
+	OWN_FREE char *dir = realpath(p->dir, NULL);
+	OWN_BUF struct buf known = BUF_INIT;
+	char key[PLAN_NAME_MAX + 16];
+	int r;
+
+	if (!dir)
+		return err_sys(e, "%s", esc_s(p->dir));
+	(void)snprintf(key, sizeof(key), "home/%s", p->name);
+	if ((r = state_get(w->state, key, &known, e)) < 0)
+		return -1;
+	if (r == 1 && known.len == strlen(dir) && memcmp(known.data, dir, known.len) == 0)
+		return 0;
+	return state_set(w->state, key, dir, strlen(dir), e);
+}
+
 static int plan_from_ledger(struct workspace *w, const char *name, struct plan **out, struct err *e)
 {
 	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT;
@@ -171,10 +212,9 @@ static int plan_from_ledger(struct workspace *w, const char *name, struct plan *
 		err_set(e, ERR_USAGE, "%s is neither a plan file nor a plan in the ledger of %s", esc_s(name), esc_s(w->dir));
 		return err_hint(e, "waybill status lists the plans there");
 	}
-	/* Files of a recorded plan are looked for where the workspace is: beside it is where plans usually are. */
-	if (asprintf(&dir, "%s/..", w->dir) < 0)
-		return err_sys(e, "plan");
-	if (plan_parse(name, dir, text.data ? text.data : "", text.len, out, &f) < 0)
+	if (plan_home(w, name, &dir, e) < 0)
+		return -1;
+	if (plan_parse_recorded(name, dir, text.data ? text.data : "", text.len, out, &f) < 0)
 		return faults_to_err(&f, e);
 	return 0;
 }
@@ -194,6 +234,10 @@ int cli_plan(struct cli_context *c, struct workspace *w, const char *arg, struct
 		return plan_from_ledger(w, arg, out, e);
 	if (plan_load(arg, out, &f) < 0)
 		return faults_to_err(&f, e);
+	if (w && remember_home(w, *out, e) < 0) {
+		plan_free(take_ptr(out));
+		return -1;
+	}
 	return 0;
 }
 

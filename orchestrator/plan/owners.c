@@ -116,9 +116,10 @@ void read_owners(struct reader *r, void *files, const struct ynode *n)
 		r->src.out->out_of_memory = true;
 		return;
 	}
-	if (io_read_file(AT_FDCWD, path, OWNERS_MAX, &b, &e) < 0)
-		node_fault(r, n, NULL, "%s", e.text);
-	else if (b.data && memchr(b.data, '\0', b.len))
+	if (io_read_file(AT_FDCWD, path, OWNERS_MAX, &b, &e) < 0) {
+		if (!r->recorded)
+			node_fault(r, n, NULL, "%s", e.text);
+	} else if (b.data && memchr(b.data, '\0', b.len))
 		node_fault(r, n, NULL, "%s is not a text file", f->owners_file);
 	else if (b.data)
 		read_lines(r, f, n, &b);

@@ -253,11 +253,11 @@ static struct plan_owned *owned_new(const char *file, const char *dir, const voi
 	return NULL;
 }
 
-int plan_parse(const char *file, const char *dir, const void *text, size_t n, struct plan **out,
+static int parse(const char *file, const char *dir, const void *text, size_t n, bool recorded, struct plan **out,
     struct plan_faults *faults)
 {
 	struct plan_owned *o = owned_new(file, dir, text, n);
-	struct reader r = { .plan = o ? &o->plan : NULL, .arena = o ? &o->arena : NULL };
+	struct reader r = { .plan = o ? &o->plan : NULL, .arena = o ? &o->arena : NULL, .recorded = recorded };
 
 	*out = NULL;
 	if (!faults->file)
@@ -278,6 +278,18 @@ int plan_parse(const char *file, const char *dir, const void *text, size_t n, st
 	}
 	*out = &o->plan;
 	return 0;
+}
+
+int plan_parse(const char *file, const char *dir, const void *text, size_t n, struct plan **out,
+    struct plan_faults *faults)
+{
+	return parse(file, dir, text, n, false, out, faults);
+}
+
+int plan_parse_recorded(const char *file, const char *dir, const void *text, size_t n, struct plan **out,
+    struct plan_faults *faults)
+{
+	return parse(file, dir, text, n, true, out, faults);
 }
 
 /* Directory of a file name, "." at least. */

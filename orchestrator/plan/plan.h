@@ -168,7 +168,7 @@ struct plan_dataset {
 
 struct plan_hook {
 	const char *run;		/* as written */
-	const char *file;		/* where it was found: beside the plan, else among the installed ones */
+	const char *file;		/* where it was found: beside the plan, else among the installed ones; NULL: see plan_parse_recorded */
 	struct plan_strings hosts;	/* names of hosts; {"local"} by default */
 	const char *user;		/* or NULL */
 	struct plan_pairs with;		/* values may be "secret:NAME" */
@@ -345,8 +345,14 @@ int plan_faults_err(const struct plan_faults *f, struct err *e);
  * or out_of_memory is set.  An unreadable file is a fault with line 0.  Exit code 2 in every case.
  */
 int plan_load(const char *file, struct plan **out, struct plan_faults *faults) MUST_CHECK;
-/* The same from bytes (a plan recorded in the ledger); file names it in messages, dir is where its files are. */
+/* The same from bytes; file names it in messages, dir is where its files are. */
 int plan_parse(const char *file, const char *dir, const void *text, size_t n, struct plan **out,
+    struct plan_faults *faults) MUST_CHECK;
+/*
+ * The same for a plan that was checked when it was recorded in the ledger: files it names that are not (or no longer) in dir are
+ * no faults; such hooks have file NULL, such owners are empty, and plan_sum_make then names them.
+ */
+int plan_parse_recorded(const char *file, const char *dir, const void *text, size_t n, struct plan **out,
     struct plan_faults *faults) MUST_CHECK;
 void plan_free(struct plan *p);		/* NULL is fine */
 static inline void plan_freep(struct plan **p) { plan_free(*p); }

@@ -124,9 +124,13 @@ static int add_plan(struct plan_sum *s, const struct plan *p, struct err *e)
 
 static int add_hooks(struct plan_sum *s, const struct plan_hooks *h, struct err *e)
 {
-	for (size_t i = 0; i < h->n; i++)
+	for (size_t i = 0; i < h->n; i++) {
+		if (!h->v[i].file)
+			return err_set(e, ERR_USAGE, "the plan's hook %s is neither beside the plan nor installed",
+			    esc_s(h->v[i].run));
 		if (add_file(s, PLAN_FILE_HOOK, "hooks", h->v[i].run, h->v[i].file, e) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -148,6 +152,9 @@ static int add_all(struct plan_sum *s, const struct plan *p, struct err *e)
 		if (owners && add_named(s, p, PLAN_FILE_OWNERS, "owners", owners, e) < 0)
 			return -1;
 	}
+	if (p->rules && !p->rules_file)
+		return err_set(e, ERR_USAGE, "the plan's rule profile %s is neither beside the plan nor installed",
+		    esc_s(p->rules));
 	if (p->rules_file)
 		return add_file(s, PLAN_FILE_RULES, "rules", p->rules, p->rules_file, e);
 	return 0;

@@ -24,6 +24,7 @@ struct reader {
 	struct plan *plan;		/* being filled */
 	struct fault_source src;
 	const char *zone;		/* of times; NULL = default */
+	bool recorded;			/* files that are not there are no faults */
 	bool partial;			/* a syntax fault cut the text short: nothing can be said about what is missing */
 	struct ref *refs;
 	size_t nrefs, refs_cap;

@@ -364,7 +364,7 @@ static void read_file_name(struct reader *r, void *at, const struct ynode *n)
 		r->src.out->out_of_memory = true;
 		return;
 	}
-	if (access(path, R_OK) != 0) {
+	if (!r->recorded && access(path, R_OK) != 0) {
 		node_fault(r, n, "files named in a plan are relative to the plan", "the file %s cannot be read: %s", path,
 		    strerror(errno));
 		return;

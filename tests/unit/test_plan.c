@@ -580,6 +580,24 @@ static void the_digest_covers_every_file_under_a_stable_name(void **state)
 	assert_string_equal(a.hex, c.hex);
 }
 
+static void a_recorded_plan_is_read_without_its_files(void **state)
+{
+	static const char text[] = HEAD DATA "documents: [{role: letter, file: gone.txt}]\nhooks: {done: [{run: gone.sh}]}\n";
+	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT, g = PLAN_FAULTS_INIT;
+	OWN_PLAN_SUM struct plan_sum s = PLAN_SUM_INIT;
+	OWN_PLAN struct plan *p = NULL, *q = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(plan_parse("p", dir, text, strlen(text), &q, &g), -1);
+	assert_int_equal(g.n, 2);
+	assert_int_equal(plan_parse_recorded("p", dir, text, strlen(text), &p, &f), 0);
+	assert_null(p->hooks[POINT_DONE].v[0].file);
+	assert_int_equal(plan_sum_make(p, &s, &e), -1);
+	assert_int_equal(err_exit_code(e.class), 2);
+	assert_non_null(strstr(e.text, "gone.sh"));
+}
+
 static void a_file_that_went_away_is_named(void **state)
 {
 	OWN_PLAN struct plan *p = with_files();
@@ -752,6 +770,7 @@ int main(void)
 		cmocka_unit_test(the_signers_are_allowed_signers_lines),
 		cmocka_unit_test(unbuilt_features_are_named_with_their_place),
 		cmocka_unit_test(the_digest_covers_every_file_under_a_stable_name),
+		cmocka_unit_test(a_recorded_plan_is_read_without_its_files),
 		cmocka_unit_test(a_file_that_went_away_is_named),
 		cmocka_unit_test(the_examples_are_valid),
 		cmocka_unit_test(a_template_with_its_people_is_a_valid_plan),
