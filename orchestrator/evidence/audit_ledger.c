@@ -77,7 +77,7 @@ static void check_message(struct walk *w, const struct history_commit *c, const 
 	size_t line = strcspn(m, "\n"), total = strlen(m), keep;
 
 	buf_printf(&subject, "%06" PRIu64 " %s %s: %s", ev->seq, ev->stage, ev->state, ev->text);
-	buf_printf(&trailers, "\n\nPlan-Digest: %s\nBy: %s\nAt: %s\n", ev->plan_digest, ev->by, ev->at);
+	buf_printf(&trailers, "\n\nPlan-Digest: %s\nBy: %s\nAt: %s\n", ev->plan_digest, *ev->by ? ev->by : "waybill", ev->at);
 	if (subject.failed || trailers.failed) {
 		w->a->nomem = true;
 		return;

@@ -196,11 +196,31 @@ static int place_of(struct pass *p, struct msg_entry *m, struct entry *en, uint6
 	return err_set(e, ERR_BUG, "content %d", (int)m->content);
 }
 
+static void no_difference(void *ctx, const char *what, const char *expected, const char *found)
+{
+	(void)ctx;
+	(void)what;
+	(void)expected;
+	(void)found;
+}
+
+/* Read again and found as it was (a racy entry, or one whose ctime moved): nothing has to be done at the target. */
+static bool differs(const struct pass *p, const struct msg_entry *m, const struct entry *en)
+{
+	if (!at_head(p, en) || p->head.acked || !p->head.in_version || en->outcome != ENTRY_COPIED)
+		return true;
+	if (m->content == MSG_CONTENT_PACK || m->content == MSG_CONTENT_LARGE)
+		return true;
+	return entry_compare(&p->head.entry, en, ENTRY_CMP_NO_NLINK, no_difference, NULL) > 0 ||
+	    strcmp(p->head.entry.link_to ? p->head.entry.link_to : "", en->link_to ? en->link_to : "") != 0;
+}
+
 static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	OWN(msg_entry_dispose) struct msg_entry m = { .content = MSG_CONTENT_NONE };
 	OWN(entry_freep) struct entry *en = NULL;
 	uint64_t place;
+	bool changed;
 
 	if (msg_entry_decode(f->data, f->len, &m, p->prev, e) < 0)
 		return -1;
@@ -214,7 +234,8 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	/* A file whose content moved under the reader is read again next time, whatever its times say. */
 	if (en->outcome == ENTRY_UNSETTLED && (en->has & ENTRY_HAS_SCAN))
 		en->scan.racy = true;
-	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, true, e) < 0)
+	changed = differs(p, &m, en);
+	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, changed, e) < 0)
 		return -1;
 	p->progress.bytes += en->type == ENTRY_FILE ? en->size : 0;
 	if (at_head(p, en) && advance(p, e) < 0)
@@ -420,6 +441,9 @@ int pass_run(struct run *r, const struct plan_dataset *d, const char *stage, str
 	p.batches_end = &p.batches;
 	p.flushed_at = p.started;
 	p.progress.stage = stage;
+	/* The staging directory comes and goes in the root: its times are set anew by every pass. */
+	if (u64set_add(&p.touched, u64set_key(".", 1)) < 0)
+		return err_sys(e, "pass");
 	p.progress.dataset = d->name;
 	res = run_pass(&p, e);
 	/* A lost connection of one end cancels the other: the first cause is what the user needs. */

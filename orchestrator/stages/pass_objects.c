@@ -96,7 +96,6 @@ static int make_recipe(struct pass *p, const struct pass_large *l, struct err *e
 	struct store_put *put;
 	uint64_t stored;
 
-	rc.size = l->m.entry.size;
 	memcpy(rc.sha256, l->m.entry.sha256, DIGEST_LEN);
 	for (size_t i = 0; i < l->m.segment_count; i++) {
 		const struct msg_segment *s = &l->m.segments[i];
