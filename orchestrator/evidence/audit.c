@@ -106,42 +106,42 @@ void audit_signers_agree(struct audit *a, const char *where, const char *signers
 }
 
 /* Held against one list. */
-static bool held(struct audit *a, const char *where, const struct sign_check *c, const char *list)
+static enum sign_result held(struct audit *a, const char *where, const struct sign_check *c, const char *list)
 {
 	char why[256];
 	enum sign_result r;
 
 	if (!sign_has_person(c->signers, c->person)) {
 		audit_say(a, AUDIT_UNVERIFIED, "%s: %s is not in %s, so the signature proves nothing", where, esc_s(c->person), list);
-		return false;
+		return SIGN_UNCHECKED;
 	}
 	r = sign_verify(c, why);
 	if (r != SIGN_GOOD)
 		audit_say(a, r == SIGN_BAD ? AUDIT_ALTERED : AUDIT_UNVERIFIED, "%s: signature of %s against %s: %s", where,
 		    esc_s(c->person), list, why);
-	return r == SIGN_GOOD;
+	return r;
 }
 
-bool audit_signature(struct audit *a, const char *where, struct sign_check c, const char *signers)
+enum sign_result audit_signature(struct audit *a, const char *where, struct sign_check c, const char *signers)
 {
-	bool good;
+	enum sign_result r;
 
 	a->r->signatures++;
 	c.signers = signers;
-	good = held(a, where, &c, "the signers of the plan");
-	if (!good || !a->signers)
-		return good;
+	r = held(a, where, &c, "the signers of the plan");
+	if (r != SIGN_GOOD || !a->signers)
+		return r;
 	c.signers = a->signers;
 	return held(a, where, &c, "the list given with --signers");
 }
 
-bool audit_statement(struct audit *a, const char *where, const struct buf *txt, const struct buf *sig, const char *signers, struct statement *s)
+enum sign_result audit_statement(struct audit *a, const char *where, const struct buf *txt, const struct buf *sig, const char *signers, struct statement *s)
 {
 	struct err e = ERR_INIT;
 
 	if (statement_parse(txt->data, txt->len, s, &e) < 0) {
 		audit_say(a, AUDIT_ALTERED, "%s: %s", where, e.text);
-		return false;
+		return SIGN_BAD;
 	}
 	return audit_signature(a, where, (struct sign_check){ .person = s->person, .name_space = s->name_space, .data = txt->data,
 	    .data_len = txt->len, .sig = sig->data, .sig_len = sig->len }, signers);

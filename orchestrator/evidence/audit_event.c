@@ -76,6 +76,12 @@ void audit_chain_step(struct audit *a, struct audit_chain *c, const struct audit
 {
 	static const char none[] = "0000000000000000000000000000000000000000000000000000000000000000";
 
+	if (c->gap && ev->seq > c->seq) {
+		c->gap = false;
+		c->seq = ev->seq;
+		hex_of(ev->digest, DIGEST_LEN, c->prev);
+		return;
+	}
 	if (ev->seq != c->seq + 1)
 		audit_say(a, AUDIT_ALTERED, "%s: sequence number %llu follows %llu", where, (unsigned long long)ev->seq, (unsigned long long)c->seq);
 	if (c->seq == 0 ? strcmp(ev->prev, none) != 0 : strcmp(ev->prev, c->prev) != 0)

@@ -184,7 +184,7 @@ static void take_approval(struct walk *w, const struct history_commit *c, const 
 	reread(w, c->oid, path, &sig, where);
 	compare_digest(w, ev, "statement_sha256", &txt, where);
 	compare_digest(w, ev, "signature_sha256", &sig, where);
-	good = audit_statement(w->a, where, &txt, &sig, w->signers.data ? w->signers.data : "", &s);
+	good = audit_statement(w->a, where, &txt, &sig, w->signers.data ? w->signers.data : "", &s) != SIGN_BAD;
 	if (!s.plan)
 		return;
 	if (strcmp(s.plan, w->plan) != 0)
@@ -192,30 +192,31 @@ static void take_approval(struct walk *w, const struct history_commit *c, const 
 	audit_order_voice(w->a, &w->order, ev, &s, good, w->signers.data ? w->signers.data : "");
 }
 
-static void take_certificate(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *path, const char *where)
+static void take_certificate(struct walk *w, const struct history_commit *c, const char *path, const char *event)
 {
 	OWN_BUF struct buf paper = BUF_INIT;
 	OWN_BUF struct buf sig = BUF_INIT;
-	char name[320], who[128];
+	const char *signers = w->signers.data ? w->signers.data : "";
+	char name[320], who[128], where[600];
 	struct err e = ERR_INIT;
 	int r;
 
+	(void)snprintf(where, sizeof(where), "%s: %s", event, esc_s(path));
 	(void)snprintf(name, sizeof(name), "%s.sig", path);
 	r = history_read(w->a->h, c->oid, name, &sig, &e);
 	if (r == 0) {
-		audit_say(w->a, AUDIT_NOTE, "%s: %s is not signed", where, esc_s(path));
+		audit_say(w->a, AUDIT_NOTE, "%s: is not signed", where);
 		return;
 	}
 	reread(w, c->oid, path, &paper, where);
-	r = r < 0 ? r : sign_find_person(w->signers.data ? w->signers.data : "", sig.data, sig.len, who, &e);
+	r = r < 0 ? r : sign_find_person(signers, sig.data, sig.len, who, &e);
 	if (r < 0)
 		audit_err(w->a, where, &e);
 	else if (r == 0)
-		audit_say(w->a, AUDIT_ALTERED, "%s: %s is signed by nobody of signers", where, esc_s(path));
+		audit_say(w->a, AUDIT_ALTERED, "%s: is signed by nobody of signers", where);
 	else
 		(void)audit_signature(w->a, where, (struct sign_check){ .person = who, .name_space = SIGN_NS_CERTIFICATE, .data = paper.data,
-		    .data_len = paper.len, .sig = sig.data, .sig_len = sig.len }, w->signers.data);
-	(void)ev;
+		    .data_len = paper.len, .sig = sig.data, .sig_len = sig.len }, signers);
 }
 
 /* Files that are signed: those this commit added. */
@@ -237,7 +238,7 @@ static void take_signed_files(struct walk *w, const struct history_commit *c, co
 			take_approval(w, c, ev, base, where);
 			approvals++;
 		} else if (prefix(path, "certificates/") && strcmp(path + n - 4, ".sig") != 0) {
-			take_certificate(w, c, ev, path, where);
+			take_certificate(w, c, path, where);
 		}
 	}
 	if (strcmp(ev->stage, "approval") == 0 && approvals != 1)
@@ -312,6 +313,8 @@ static int one_commit(void *ctx, const struct history_commit *c)
 	(void)snprintf(where, sizeof(where), "plan %s, %s", w->plan, esc_s(path));
 	if (history_read(w->a->h, c->oid, path, &text, &e) != 1) {
 		audit_err(w->a, where, &e);
+		w->chain.gap = e.class != ERR_INTEGRITY;
+		w->order.gaps |= w->chain.gap;
 		return 0;
 	}
 	if (audit_event_parse(text.data, text.len, &ev, &e) < 0) {

@@ -42,6 +42,9 @@ static const struct audit_version *find_version(const struct audit_order *o, con
 	return NULL;
 }
 
+/* What cannot have happened so; behind an event that could not be read it may have. */
+static enum audit_severity wrong(const struct audit_order *o) { return o->gaps ? AUDIT_UNVERIFIED : AUDIT_ALTERED; }
+
 /* ---- what a statement says of versions ---- */
 
 struct dataset_line { char name[80], root[DIGEST_HEX]; uint64_t version, entries, bytes; };
@@ -69,7 +72,7 @@ static int compare_dataset(void *ctx, const char *key, size_t klen, const char *
 	if (klen != 7 || memcmp(key, "dataset", 7) != 0)
 		return 0;
 	if (!read_dataset(value, vlen, &d) || !(v = find_version(w->o, d.name, strlen(d.name), d.version))) {
-		audit_say(w->a, AUDIT_ALTERED, "%s: signs for a version that is not in the ledger (%.*s)", w->where, (int)(vlen < 60 ? vlen : 60), value);
+		audit_say(w->a, wrong(w->o), "%s: signs for a version that is not in the ledger (%.*s)", w->where, (int)(vlen < 60 ? vlen : 60), value);
 		return 0;
 	}
 	if (strcmp(v->root, d.root) != 0 || v->entries != d.entries || v->bytes != d.bytes)
@@ -190,11 +193,11 @@ static int check_ground(void *ctx, const char *key, size_t klen, const char *val
 		return 0;
 	newest = find_version(w->o, d.name, strlen(d.name), 0);
 	if (!newest || newest->version != d.version)
-		audit_say(w->a, AUDIT_ALTERED, "%s: %s@%" PRIu64 " was approved, but it was not the newest version", w->where, d.name, d.version);
+		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " was approved, but it was not the newest version", w->where, d.name, d.version);
 	if (!was_checked(w->o, d.name, d.version, false))
-		audit_say(w->a, AUDIT_ALTERED, "%s: %s@%" PRIu64 " had no good verification before", w->where, d.name, d.version);
+		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " had no good verification before", w->where, d.name, d.version);
 	if (!was_checked(w->o, d.name, d.version, true))
-		audit_say(w->a, AUDIT_ALTERED, "%s: %s@%" PRIu64 " had no good restore test before", w->where, d.name, d.version);
+		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " had no good restore test before", w->where, d.name, d.version);
 	return 0;
 }
 
@@ -214,7 +217,7 @@ static void check_clear_started(struct audit *a, struct audit_order *o, const st
 		const char *name = json_string_value(party);
 
 		if (!name || !take_party(o, voices, &n, name))
-			audit_say(a, AUDIT_ALTERED, "%s: began without the valid approval of %s that its gate asks for", where, name ? esc_s(name) : "a party");
+			audit_say(a, wrong(o), "%s: began without the valid approval of %s that its gate asks for", where, name ? esc_s(name) : "a party");
 	}
 	json_decref(gate);
 	if (!*audit_text(ev->data, "basis"))
@@ -231,7 +234,7 @@ static void take_version(struct audit *a, struct audit_order *o, const struct au
 	struct audit_version *v;
 
 	if (n != (last ? last->version : 0) + 1)
-		audit_say(a, AUDIT_ALTERED, "%s: version %" PRIu64 " of %s follows %" PRIu64, where, n, esc_s(dataset), last ? last->version : 0);
+		audit_say(a, wrong(o), "%s: version %" PRIu64 " of %s follows %" PRIu64, where, n, esc_s(dataset), last ? last->version : 0);
 	if (o->clear_started && !o->clear_done)
 		audit_say(a, AUDIT_ALTERED, "%s: a new version while the source was being cleared", where);
 	if (!(v = GROW(a, o->versions, o->version_count)))
@@ -254,7 +257,7 @@ static void take_check(struct audit *a, struct audit_order *o, const struct audi
 	struct audit_checked *c = GROW(a, o->checked, o->checked_count);
 
 	if (!find_version(o, dataset, strlen(dataset), audit_number(ev->data, "version")))
-		audit_say(a, AUDIT_ALTERED, "%s: checks a version of %s that is not recorded", where, esc_s(dataset));
+		audit_say(a, wrong(o), "%s: checks a version of %s that is not recorded", where, esc_s(dataset));
 	if (!c)
 		return;
 	c->version = audit_number(ev->data, "version");
@@ -288,13 +291,13 @@ void audit_order_event(struct audit *a, struct audit_order *o, const struct audi
 		o->clear_done = false;
 	} else if (is(ev, "clear", "done")) {
 		if (!o->clear_started)
-			audit_say(a, AUDIT_ALTERED, "%s: there is no clear started before it", where);
+			audit_say(a, wrong(o), "%s: there is no clear started before it", where);
 		o->clear_done = true;
 	} else if (is(ev, "certify", "done")) {
 		if (!o->clear_done)
-			audit_say(a, AUDIT_ALTERED, "%s: certifies a clearing that is not recorded as done", where);
+			audit_say(a, wrong(o), "%s: certifies a clearing that is not recorded as done", where);
 	} else if (is(ev, "accept", "done") && strncmp(audit_text(ev->data, "verdict"), "refus", 5) != 0 &&
 	    standing(o, "accept", "", 0, voices, 4) == 0) {
-		audit_say(a, AUDIT_ALTERED, "%s: nobody had accepted", where);
+		audit_say(a, wrong(o), "%s: nobody had accepted", where);
 	}
 }

@@ -277,7 +277,7 @@ static void take_approval(struct bag *b, struct audit_order *o, const struct aud
 	}
 	(void)snprintf(path, sizeof(path), "waybill/%s.sig", file);
 	(void)read_tag(b, path, &sig);
-	good = audit_statement(b->a, where, &txt, &sig, b->signers.data ? b->signers.data : "", &s);
+	good = audit_statement(b->a, where, &txt, &sig, b->signers.data ? b->signers.data : "", &s) != SIGN_BAD;
 	if (s.plan)
 		audit_order_voice(b->a, o, ev, &s, good, b->signers.data ? b->signers.data : "");
 }

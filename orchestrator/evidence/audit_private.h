@@ -39,7 +39,7 @@ int audit_event_parse(const char *text, size_t n, struct audit_event *ev, struct
 /* Name of the event file, "events/000012-copy-version.json". */
 void audit_event_name(const struct audit_event *ev, char out[256]);
 /* Checks seq and prev against what came before and moves on; says what is wrong. */
-struct audit_chain { uint64_t seq; char prev[DIGEST_HEX]; };
+struct audit_chain { uint64_t seq; char prev[DIGEST_HEX]; bool gap; };	/* gap: the event before could not be read */
 void audit_chain_step(struct audit *a, struct audit_chain *c, const struct audit_event *ev, const char *where);
 const char *audit_text(const json_t *j, const char *key);	/* "" when absent */
 uint64_t audit_number(const json_t *j, const char *key);	/* 0 when absent or negative */
@@ -50,7 +50,7 @@ struct audit_checked { char *dataset; uint64_t version, seq; bool restore, good;
 struct audit_voice {
 	char *person, *party, *stage, *key, *basis;	/* owned; key may be NULL */
 	enum statement_says says;
-	bool good;
+	bool good;			/* not shown to be false: what cannot be checked is another finding */
 	uint8_t digest[DIGEST_LEN];	/* of basis */
 	int64_t not_before, not_after;
 };
@@ -59,20 +59,21 @@ struct audit_order {
 	struct audit_checked *checked; size_t checked_count;
 	struct audit_voice *voices; size_t voice_count;
 	bool clear_started, clear_done;
+	bool gaps;			/* an event could not be read: what seems to lack may stand there */
 };
 void audit_order_dispose(struct audit_order *o);
-/* A recorded approval: its statement has been parsed, good says whether its signature held; signers is the list it was held against. */
+/* A recorded approval: its statement has been parsed, good says whether its signature was not found false; signers is the list it was held against. */
 void audit_order_voice(struct audit *a, struct audit_order *o, const struct audit_event *ev, const struct statement *s, bool good, const char *signers);
 /* Every other event. */
 void audit_order_event(struct audit *a, struct audit_order *o, const struct audit_event *ev);
 
 /*
  * One statement with its signature: parses it, verifies the signature against signers (and a->signers when given).
- * Returns whether the signature held; *s is filled when the text could be parsed (plan not NULL).
+ * SIGN_BAD also when it cannot be parsed; *s is filled when it could (plan not NULL).
  */
-bool audit_statement(struct audit *a, const char *where, const struct buf *txt, const struct buf *sig, const char *signers, struct statement *s);
+enum sign_result audit_statement(struct audit *a, const char *where, const struct buf *txt, const struct buf *sig, const char *signers, struct statement *s);
 /* c.signers is set here: held against signers, and against a->signers when given; says what is wrong. */
-bool audit_signature(struct audit *a, const char *where, struct sign_check c, const char *signers);
+enum sign_result audit_signature(struct audit *a, const char *where, struct sign_check c, const char *signers);
 /* Do the signers of the ledger agree with those given from outside?  Says so when not. */
 void audit_signers_agree(struct audit *a, const char *where, const char *signers);
 

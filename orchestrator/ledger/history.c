@@ -191,22 +191,31 @@ static char how_of(const git_diff_delta *d)
 	return d->status == GIT_DELTA_ADDED ? 'A' : d->status == GIT_DELTA_DELETED ? 'D' : d->status == GIT_DELTA_MODIFIED ? 'M' : 'T';
 }
 
-static int add_change(const git_diff_delta *d, float progress, void *ctx)
+static bool add_change(struct changes *c, const git_diff_delta *d)
 {
-	struct changes *c = ctx;
 	struct history_change *v;
 	const char *path = d->status == GIT_DELTA_DELETED ? d->old_file.path : d->new_file.path;
 
-	(void)progress;
 	if ((c->n & (c->n - 1)) == 0) {
 		if (!(v = realloc(c->v, (c->n ? c->n * 2 : 1) * sizeof(*v))))
-			return -1;
+			return false;
 		c->v = v;
 	}
 	c->v[c->n].how = how_of(d);
 	if (!(c->v[c->n].path = strdup(path)))
-		return -1;
+		return false;
 	c->n++;
+	return true;
+}
+
+/* From the list alone: git_diff_foreach would read every blob, and stop at a damaged one. */
+static int add_changes(struct changes *c, const git_diff *diff)
+{
+	size_t n = git_diff_num_deltas(diff);
+
+	for (size_t i = 0; i < n; i++)
+		if (!add_change(c, git_diff_get_delta(diff, i)))
+			return GIT_ERROR;
 	return 0;
 }
 
@@ -229,7 +238,7 @@ static int changes_of(struct history *h, git_commit *c, struct changes *out)
 	if (r == 0)
 		r = git_diff_tree_to_tree(&diff, h->repo, was, now, &o);
 	if (r == 0)
-		r = git_diff_foreach(diff, add_change, NULL, NULL, NULL, out);
+		r = add_changes(out, diff);
 	git_diff_free(diff);
 	git_tree_free(was);
 	git_tree_free(now);
