@@ -62,10 +62,12 @@ static void add_error(struct clearing_dataset *d, const struct entry *en, const 
 
 static void count_result(struct erasing *x, const struct entry *en, const struct msg_erased *m)
 {
+	/* The content of an inode is overwritten once, through its first name in the inventory. */
+	uint64_t size = en->link_to ? 0 : en->size;
 	const char *why = NULL;
 
-	clear_tally_add(&x->d->tally, en->type, en->size, m);
-	if (!clear_result_complete(en->type, en->size, m, &why))
+	clear_tally_add(&x->d->tally, en->type, size, m);
+	if (!clear_result_complete(en->type, size, m, &why))
 		add_error(x->d, en, journal_state_name((enum journal_state)m->state), m->text && *m->text ? m->text : why ? why : "");
 }
 

@@ -132,6 +132,7 @@ static int put_package_json(struct bag *b, struct err *e)
 	OWN_FREE char *text = NULL;
 
 	(void)json_object_del(j, "package");
+	(void)json_object_set_new(j, "format", json_string("waybill-package 1"));
 	(void)json_object_set_new(j, "plan", json_string(b->r->plan->name));
 	(void)json_object_set_new(j, "plan_digest", json_string(b->r->plan_digest));
 	(void)json_object_set_new(j, "commit", json_string(b->r->standing.head));
@@ -152,6 +153,31 @@ static int put_ledger_file(struct bag *b, const char *path, const char *as, stru
 	return bag_put(b, as, 0644, t.data ? t.data : "", t.len, e);
 }
 
+struct copying { struct bag *b; const char *dir; struct err *e; bool failed; };
+
+static int copy_one(void *ctx, const char *name, bool is_dir)
+{
+	struct copying *c = ctx;
+	char from[300], as[320];
+
+	if (is_dir)
+		return 0;
+	(void)snprintf(from, sizeof(from), "%s/%s", c->dir, name);
+	(void)snprintf(as, sizeof(as), "waybill/%s", from);
+	c->failed = put_ledger_file(c->b, from, as, c->e) < 0;
+	return c->failed;
+}
+
+/* The whole story up to here: events chained by digest, and what was signed. */
+static int put_ledger_dir(struct bag *b, const char *dir, struct err *e)
+{
+	struct copying c = { b, dir, e, false };
+
+	if (ledger_list(b->r->w->ledger, b->r->plan->name, NULL, dir, copy_one, &c, e) < 0 || c.failed)
+		return -1;
+	return 0;
+}
+
 int bag_tags(struct bag *b, struct package_result *out, struct err *e)
 {
 	static const char version[] = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
@@ -161,6 +187,7 @@ int bag_tags(struct bag *b, struct package_result *out, struct err *e)
 	    bag_put(b, "bagit.txt", 0644, version, sizeof(version) - 1, e) < 0 || put_info(b, e) < 0 ||
 	    put_package_json(b, e) < 0 || put_ledger_file(b, "plan.yaml", "waybill/plan.yaml", e) < 0 ||
 	    put_ledger_file(b, "plan.sha256", "waybill/plan.sha256", e) < 0 || put_ledger_file(b, "signers", "waybill/signers", e) < 0 ||
+	    put_ledger_dir(b, "events", e) < 0 || put_ledger_dir(b, "approvals", e) < 0 ||
 	    bag_put(b, "README.txt", 0644, package_readme, strlen(package_readme), e) < 0 ||
 	    bag_put(b, "VERIFY.sh", 0755, package_verify_sh, strlen(package_verify_sh), e) < 0 ||
 	    bag_put(b, "RESTORE.sh", 0755, package_restore_sh, strlen(package_restore_sh), e) < 0)
