@@ -344,7 +344,7 @@ static void check_excerpt(struct bag *b)
 {
 	OWN(audit_order_dispose) struct audit_order order = { .versions = NULL };
 	OWN_FREE const char **names = calloc(json_object_size(b->tags) + 1, sizeof(*names));
-	struct audit_chain chain = { 0, "" };
+	struct audit_chain chain = { .seq = 0 };
 	char digest[DIGEST_HEX] = "", plan[80] = "";
 	const char *name;
 	json_t *hex;
