@@ -76,6 +76,9 @@ static int remove_one(struct apply *ap, const struct wire_frame *f, struct err *
 
 static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
+	/* Not before there is something to write: a pass that is refused at its source leaves the target as it was. */
+	if (ap->staging < 0 && f->type != MSG_FLUSH && tree_stage_open(ap, e) < 0)
+		return -1;
 	switch ((enum msg_type)f->type) {
 	case MSG_OBJ_BEGIN: return object_begin(ap, f, e);
 	case MSG_OBJ_DATA: return object_data(ap, f, e);
@@ -108,6 +111,8 @@ static int finish(struct apply *ap, struct err *e)
 {
 	if (ap->object_count || ap->large_count)
 		return err_set(e, ERR_INTEGRITY, "the stream ended inside an object");
+	if (ap->staging < 0 && tree_stage_open(ap, e) < 0)	/* what a killed pass left there goes in any case */
+		return -1;
 	if (final_leave(ap, NULL, e) < 0 || tree_drop_asides(ap, e) < 0 || final_root_attrs(ap, e) < 0)
 		return -1;
 	/* The staging directory goes before the root gets its time. */
@@ -137,7 +142,7 @@ int role_apply(struct agent *a, struct err *e)
 	(void)umask(077);
 	if (!(ap.copy = malloc(COPY_BYTES)))
 		return err_set(e, ERR_TEMPORARY, "out of memory");
-	if (fence_enter(&ap.fence, a->root, a->root_path, a->start.epoch, e) < 0 || tree_stage_open(&ap, e) < 0)
+	if (fence_enter(&ap.fence, a->root, a->root_path, a->start.epoch, e) < 0)
 		return -1;
 	wire_set_state(a->wire, "write");
 	if (receive_all(&ap, e) < 0)

@@ -1,12 +1,11 @@
 #include <string.h>
 
+#include "check_connect.h"
 #include "esc.h"
 #include "output.h"
 #include "plan.h"
 #include "plan_sha256.h"
 #include "workspace.h"
-
-int (*cli_check_connect)(struct cli_context *c, const struct plan *p, json_t *report, struct err *e);
 
 static json_t *fault_json(const struct plan_fault *f)
 {
@@ -79,13 +78,9 @@ static int connect_hosts(struct cli_context *c, const struct plan *p, json_t *ob
 {
 	json_t *hosts = json_object();
 
-	if (!cli_check_connect) {
-		json_decref(hosts);
-		return err_set(e, ERR_PERMANENT, "check --connect: not built yet");
-	}
 	if (!hosts || json_object_set_new(obj, "hosts", hosts) < 0)
 		return err_set(e, ERR_TEMPORARY, "out of memory");
-	return cli_check_connect(c, p, hosts, e);
+	return check_connect(c, p, hosts, e);
 }
 
 static int check_good(struct cli_context *c, const struct plan *p, struct err *e)

@@ -93,6 +93,8 @@ struct plan;
  */
 int cli_plan(struct cli_context *c, struct workspace *w, const char *arg, struct plan **out, bool *from_ledger,
     struct err *e) MUST_CHECK;
+/* The plan of that name as the ledger has it (ERR_USAGE when it has none). */
+int cli_plan_recorded(struct workspace *w, const char *name, struct plan **out, struct err *e) MUST_CHECK;
 /* The plan's name for the ledger, when only that is wanted: of a plan file its `name`, else arg itself.  Owned. */
 int cli_plan_name(struct cli_context *c, struct workspace *w, const char *arg, char **name, struct err *e) MUST_CHECK;
 
@@ -101,12 +103,6 @@ int cli_agent_binary(char **path, struct err *e) MUST_CHECK;
 
 /* "DATASET[@N]" taken apart: *dataset owned, *version 0 = not given.  ERR_USAGE. */
 int cli_dataset_version(const char *arg, char **dataset, uint64_t *version, struct err *e) MUST_CHECK;
-
-/*
- * `check --connect`: what the hosts say.  Set by the room that can log in (before main calls cli_main); NULL = not built.  Adds to report (an
- * object by host name) and prints for people unless c->json.  0, or -1 with the worst failure.
- */
-extern int (*cli_check_connect)(struct cli_context *c, const struct plan *p, json_t *report, struct err *e);
 
 /* ---- running ---- */
 

@@ -199,7 +199,7 @@ static int remember_home(struct workspace *w, const struct plan *p, struct err *
 	return state_set(w->state, key, dir, strlen(dir), e);
 }
 
-static int plan_from_ledger(struct workspace *w, const char *name, struct plan **out, struct err *e)
+int cli_plan_recorded(struct workspace *w, const char *name, struct plan **out, struct err *e)
 {
 	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT;
 	OWN_BUF struct buf text = BUF_INIT;
@@ -231,7 +231,7 @@ int cli_plan(struct cli_context *c, struct workspace *w, const char *arg, struct
 	if (from_ledger)
 		*from_ledger = recorded;
 	if (recorded)
-		return plan_from_ledger(w, arg, out, e);
+		return cli_plan_recorded(w, arg, out, e);
 	if (plan_load(arg, out, &f) < 0)
 		return faults_to_err(&f, e);
 	if (w && remember_home(w, *out, e) < 0) {

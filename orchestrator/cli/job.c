@@ -1,15 +1,11 @@
 #include "job.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 
 #include "clock.h"
 #include "esc.h"
-#include "io.h"
-#include "output.h"
-#include "recorded.h"
 #include "workspace.h"
 
 void job_close(struct job *j)
@@ -50,49 +46,14 @@ static int start(struct job *j, const char *digest, bool runner, struct err *e)
 	return 0;
 }
 
-/* The folder of the plan, as it was when it ran last: what the recorded text names is relative to it. */
-static char *plan_folder(struct workspace *w, const char *name)
-{
-	OWN_BUF struct buf b = BUF_INIT;
-	struct err e = ERR_INIT;
-	char key[96];
-
-	(void)snprintf(key, sizeof(key), "folder/%s", name);
-	if (state_get(w->state, key, &b, &e) != 1)
-		buf_puts(&b, ".");
-	return buf_take(&b);
-}
-
-static int remember_folder(struct job *j, struct err *e)
-{
-	OWN_FREE char *dir = realpath(j->plan->dir, NULL);
-	char key[96];
-
-	(void)snprintf(key, sizeof(key), "folder/%s", j->plan->name);
-	return dir ? state_set(j->w->state, key, dir, strlen(dir), e) : err_sys(e, "folder of the plan");
-}
-
+/* The ledger's own text, also when a file was named: digests and approvals are about what was recorded. */
 static int load_recorded(struct job *j, const char *arg, struct err *e)
 {
-	OWN_FREE char *name = NULL, *dir = NULL, *shown = NULL;
-	OWN_BUF struct buf text = BUF_INIT;
-	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT;
-	int got;
+	OWN_FREE char *name = NULL;
 
 	if (cli_plan_name(j->c, j->w, arg, &name, e) < 0)
 		return -1;
-	got = recorded_text(j->w, name, &text, e);
-	if (got < 0)
-		return -1;
-	if (got == 0) {
-		err_set(e, ERR_USAGE, "the ledger has no plan %s yet", esc_s(name));
-		return err_hint(e, "record it with: waybill run %s", esc_s(arg));
-	}
-	if (!(dir = plan_folder(j->w, name)) || asprintf(&shown, "recorded plan %s", name) < 0)
-		return err_sys(e, "plan");
-	if (plan_parse(shown, dir, text.data, text.len, &j->plan, &f) < 0)
-		return plan_faults_err(&f, e);
-	return 0;
+	return cli_plan_recorded(j->w, name, &j->plan, e);
 }
 
 int job_open(struct job *j, struct cli_context *c, const char *arg, struct err *e)
@@ -128,26 +89,18 @@ static int check_operator(const struct job *j, struct err *e)
 
 int job_open_runner(struct job *j, struct cli_context *c, const char *arg, bool dry, struct err *e)
 {
-	bool from_ledger = false;
 	const char *digest;
 	OWN(standing_dispose) struct standing s = STANDING_INIT;
 
 	j->c = c;
-	if (cli_workspace_open(c, arg, &j->w, e) < 0 || who_acts(j, e) < 0)
+	if (cli_workspace_open(c, arg, &j->w, e) < 0 || cli_plan(c, j->w, arg, &j->plan, NULL, e) < 0 || who_acts(j, e) < 0)
 		return -1;
-	if (cli_plan(c, j->w, arg, &j->plan, &from_ledger, e) < 0)
-		return -1;
-	if (from_ledger) {
-		plan_free(take_ptr(&j->plan));
-		if (load_recorded(j, arg, e) < 0)
-			return -1;
-	}
 	if (plan_not_built(j->plan, e) < 0 || check_operator(j, e) < 0)
 		return -1;
 	if (plan_sum_make(j->plan, &j->sum, e) < 0 || standing_load(j->w->ledger, j->plan->name, &s, e) < 0)
 		return -1;
 	digest = j->sum.hex;
-	if (!dry && (take_lock(j, e) < 0 || remember_folder(j, e) < 0))
+	if (!dry && take_lock(j, e) < 0)
 		return -1;
 	return start(j, digest, !dry, e);
 }

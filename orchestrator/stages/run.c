@@ -29,19 +29,24 @@ static int next_epoch(struct run *r, struct err *e)
 	return state_set(r->w->state, name, text, strlen(text), e);
 }
 
+int run_open_hosts(struct run *r, const struct plan *plan, const struct run_options *o, struct err *e)
+{
+	memset(r, 0, sizeof(*r));
+	r->plan = plan;
+	r->o = o;
+	(void)pthread_mutex_init(&r->lock, NULL);
+	atomic_init(&r->cancelled, false);
+	return (r->hosts = calloc(plan->nhosts, sizeof(*r->hosts))) ? 0 : err_sys(e, "run");
+}
+
 int run_open(struct run *r, struct workspace *w, const struct plan *plan, const char *plan_digest,
     const struct run_options *o, const struct run_view *view, bool runner, struct err *e)
 {
-	memset(r, 0, sizeof(*r));
+	if (run_open_hosts(r, plan, o, e) < 0)
+		return -1;
 	r->w = w;
-	r->plan = plan;
-	r->o = o;
 	r->view = view;
 	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest);
-	(void)pthread_mutex_init(&r->lock, NULL);
-	atomic_init(&r->cancelled, false);
-	if (!(r->hosts = calloc(plan->nhosts, sizeof(*r->hosts))))
-		return err_sys(e, "run");
 	if (standing_load(w->ledger, plan->name, &r->standing, e) < 0)
 		return -1;
 	/* Whoever is no runner writes to places of its own at most (restore): any epoch of today will do there. */

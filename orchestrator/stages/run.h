@@ -64,6 +64,8 @@ struct run {
 /* w, plan, o and view stay the caller's.  Replays the ledger; takes a new epoch when runner is true. */
 int run_open(struct run *r, struct workspace *w, const struct plan *plan, const char *plan_digest,
     const struct run_options *o, const struct run_view *view, bool runner, struct err *e) MUST_CHECK;
+/* Only what logging in needs: no workspace, no ledger (check --connect). */
+int run_open_hosts(struct run *r, const struct plan *plan, const struct run_options *o, struct err *e) MUST_CHECK;
 void run_close(struct run *r);
 /* Ends every session with ERR_CANCELLED; async use from a signal-waiting thread. */
 void run_cancel(struct run *r);
