@@ -148,7 +148,9 @@ static size_t standing(const struct audit_order *o, const char *stage, const cha
 		    (*basis && strcmp(basis, hex) != 0) || (v->not_after && at > v->not_after) || (v->not_before && at < v->not_before))
 			continue;
 		for (size_t k = 0; k < n; k++)
-			twin |= !v->key || (o->voices[out[k]].key && sign_same_key(v->key, o->voices[out[k]].key));
+			/* a key that is not known was said to prove nothing already */
+			twin |= strcmp(v->person, o->voices[out[k]].person) == 0 ||
+			    (v->key && o->voices[out[k]].key && sign_same_key(v->key, o->voices[out[k]].key));
 		if (!twin)
 			out[n++] = i;
 	}
