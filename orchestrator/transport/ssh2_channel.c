@@ -35,10 +35,15 @@ void ssh2_channel_fail(struct ssh2_channel *c, const struct err *why)
 	set_stage(c, STAGE_DONE);
 }
 
-static void fail(struct ssh2_channel *c, enum err_class class, const char *what)
+/* expected: the error that means what; any other is the session's end, and the pump tells every channel so. */
+static void fail(struct ssh2_channel *c, int expected, enum err_class class, const char *what)
 {
 	struct err e = ERR_INIT;
 
+	if (c->s->dead || libssh2_session_last_errno(c->s->session) != expected) {
+		ssh2_give_up(c->s);
+		return;
+	}
 	err_set(&e, class, "%s: %s: %s", c->s->who, what, esc_s(ssh2_why(c->s)));
 	ssh2_channel_fail(c, &e);
 }
@@ -64,7 +69,7 @@ static bool step_open(struct ssh2_channel *c)
 		c->retry_at = now + SSH2_RETRY_MS * 1000000LL;
 		return false;
 	}
-	fail(c, ERR_TEMPORARY, "it refuses another channel (MaxSessions?)");
+	fail(c, LIBSSH2_ERROR_CHANNEL_FAILURE, ERR_TEMPORARY, "it refuses another channel (MaxSessions?)");
 	return true;
 }
 
@@ -75,7 +80,7 @@ static bool step_exec(struct ssh2_channel *c)
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return false;
 	if (rc < 0)
-		fail(c, ERR_PERMANENT, "it refuses to run commands");
+		fail(c, LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED, ERR_PERMANENT, "it refuses to run commands");
 	else
 		set_stage(c, STAGE_RUN);
 	return true;

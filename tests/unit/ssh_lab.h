@@ -1,8 +1,7 @@
-/* ssh_lab - real sshd processes for unit tests, by way of tests/lib/sshd_serve.sh. */
+/* ssh_lab - real sshd processes for unit tests, by way of tests/lib/sshd_serve.sh; include after cmocka.h. */
 #ifndef SSH_LAB_H
 #define SSH_LAB_H
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 struct lab { char dir[64]; pid_t pid; FILE *to, *from; };
 static struct lab lab;
 
-/* Shell code (one line); its output, trimmed, in a static buffer.  Ends the test program when it fails. */
+/* Shell code (one line); its output, trimmed, in a static buffer.  The test fails when it fails. */
 __attribute__((format(printf, 1, 2), unused))
 static const char *lab_do(const char *fmt, ...)
 {
@@ -33,18 +32,16 @@ static const char *lab_do(const char *fmt, ...)
 	o[0] = '\0';
 	while (fgets(line, sizeof(line), lab.from)) {
 		if (line[0] == '=') {
-			if (strcmp(line, "=0\n") != 0) {
-				fprintf(stderr, "lab: %s failed %s%s", fmt, line, o);
-				exit(2);
-			}
+			if (strcmp(line, "=0\n") != 0)
+				fail_msg("lab: %s failed %s%s", fmt, line, o);
 			while (n && o[n - 1] == '\n')
 				o[--n] = '\0';
 			return o;
 		}
 		n += (size_t)snprintf(o + n, sizeof(out[0]) - n, "%s", line);
 	}
-	fprintf(stderr, "lab: the server is gone\n");
-	exit(2);
+	fail_msg("lab: the server is gone");
+	return NULL;
 }
 
 __attribute__((unused))

@@ -287,10 +287,10 @@ static void an_abandoned_channel_frees_the_session_for_others(void **state)
 	host_close(h);
 }
 
-static void an_idle_session_answers_the_servers_keepalives(void **state)
+static void silence_of_ours_answers_the_servers_keepalives(void **state)
 {
 	struct target *t;
-	struct host *h;
+	struct host *idle, *full;
 	struct channel *c;
 	struct err e = ERR_INIT;
 	int status;
@@ -298,14 +298,45 @@ static void an_idle_session_answers_the_servers_keepalives(void **state)
 	(void)state;
 	need("alive", "--config 'ClientAliveInterval 1' --config 'ClientAliveCountMax 1'");
 	t = to("alive");
-	h = must_open(&t->spec);
-	assert_string_equal(run_text(h, "echo one", 0), "one\n");
-	sleep(4);
-	assert_string_equal(run_text(h, "echo two", 0), "two\n");
-	c = start_shell(h, "exec head -c 30000000 /dev/zero");
-	sleep(4);				/* its output is not read: back-pressure, but no silence */
+	idle = must_open(&t->spec);
+	full = must_open(&t->spec);
+	assert_string_equal(run_text(idle, "echo one", 0), "one\n");
+	c = start_shell(full, "exec head -c 30000000 /dev/zero");
+	sleep(7);				/* one has no channel, the other one whose output nobody reads */
+	assert_string_equal(run_text(idle, "echo two", 0), "two\n");
 	assert_int_equal(channel_close(c, &status, NULL, &e), 0);
 	assert_int_equal(status, 0);
+	host_close(idle);
+	host_close(full);
+}
+
+static void what_one_channel_reads_for_another_is_not_left_lying(void **state)
+{
+	struct target *t;
+	struct host *h;
+	struct channel *busy, *idle;
+	struct err e = ERR_INIT;
+	int64_t worst = 0;
+	char byte = 0;
+	int status;
+
+	(void)state;
+	need("a", "");
+	t = to("a");
+	h = must_open(&t->spec);
+	busy = start_shell(h, "exec cat");
+	idle = start_shell(h, "exec cat");	/* stepped after busy: now and then it takes busy's answer from the socket */
+	for (int i = 0; i < 4000; i++) {
+		int64_t start = clock_mono_ns(), took;
+
+		assert_int_equal(write(channel_in(busy), &byte, 1), 1);
+		assert_int_equal(read(channel_out(busy), &byte, 1), 1);
+		took = clock_mono_ns() - start;
+		worst = took > worst ? took : worst;
+	}
+	assert_true(worst < 2000000000LL);
+	assert_int_equal(channel_close(busy, &status, NULL, &e), 0);
+	channel_abandon(idle);
 	host_close(h);
 }
 
@@ -757,7 +788,8 @@ int main(void)
 		cmocka_unit_test(sixty_four_mib_go_both_ways_at_once_with_rekeys),
 		cmocka_unit_test(several_channels_run_side_by_side_with_noise_on_stderr),
 		cmocka_unit_test(an_abandoned_channel_frees_the_session_for_others),
-		cmocka_unit_test(an_idle_session_answers_the_servers_keepalives),
+		cmocka_unit_test(silence_of_ours_answers_the_servers_keepalives),
+		cmocka_unit_test(what_one_channel_reads_for_another_is_not_left_lying),
 		cmocka_unit_test(a_cut_connection_is_no_success),
 		cmocka_unit_test(a_command_that_takes_too_long_is_ended),
 		cmocka_unit_test(a_wrong_or_unknown_host_key_is_refused),
