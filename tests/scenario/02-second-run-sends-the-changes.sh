@@ -44,12 +44,21 @@ grep -q '^D.*f3' "$OUT" || fail 'diff does not show the removed file'
 grep -q '^M.*f1\b' "$OUT" || fail 'diff does not show the changed file'
 grep -q '^M.*f4\b' "$OUT" || fail 'diff does not show the changed mode'
 
-part 'what the manifest never knew stays at the target'
-echo foreign >"$TOP/dst/docs/foreign"
+part 'what the manifest never knew stays at the target: listed when it was there first, else named as a difference'
 rm "$TOP/src/docs/sub/f5"
-expect 0 run "$TOP/move.yaml"
+echo foreign >"$TOP/dst/docs/foreign"
+expect 4 run "$TOP/move.yaml"
+says "$ERR" docs/foreign
 [ -e "$TOP/dst/docs/foreign" ] || fail 'a foreign file was removed'
 [ ! -e "$TOP/dst/docs/sub/f5" ] || fail 'a removed file is still there'
+rm "$TOP/dst/docs/foreign"; touch -r "$TOP/src/docs" "$TOP/dst/docs"
+expect 0 run "$TOP/move.yaml"
+mkdir -p "$TOP/dst2/docs"; echo foreign >"$TOP/dst2/docs/foreign"
+migration "old:$TOP/src" "new:$TOP/dst2" | sed 's/^name: move/name: beside/' >"$TOP/beside.yaml"
+expect 0 run "$TOP/beside.yaml"
+expect 0 verify beside --full
+says "$OUT" docs/foreign
+same_text foreign "$(cat "$TOP/dst2/docs/foreign")" 'the foreign file'
 
 part 'an earlier version comes back from the archive alone'
 expect 0 restore move "www@$first" order --to "$TOP/back"

@@ -49,9 +49,9 @@ part 'a host that greets at log-in; hosts whose algorithms the library may not k
 HOST=()
 host noisy
 echo 'echo "Welcome to $(hostname)"; echo "mail waiting" >&2' >"${SSHD_HOME[noisy]}/.bashrc"
-host rsa --hostkey rsa
+host rsahost --hostkey rsa
 host gcm --config 'Ciphers aes256-gcm@openssh.com'
-for h in noisy rsa gcm; do
+for h in noisy rsahost gcm; do
 	mkdir "$TOP/t-$h"
 	migration "$h:$TOP/small" "local:$TOP/t-$h" | sed "s/^name: move/name: $h/" >"$TOP/$h.yaml"
 	expect 0 -v run "$TOP/$h.yaml"

@@ -32,9 +32,11 @@ flip "$TOP/dst/docs/sub/f7" 2
 differs 'one bit inside a small file' docs/sub/f7
 flip "$TOP/dst/docs/sub/f7" 2
 
+cp -p --sparse=always "$TOP/dst/big/sparse" "$TOP/sparse"
 flip "$TOP/dst/big/sparse" 10
 differs 'a bit inside a hole' big/sparse
-flip "$TOP/dst/big/sparse" 10
+fallocate --punch-hole --offset 0 --length 4096 "$TOP/dst/big/sparse"
+touch -r "$TOP/sparse" "$TOP/dst/big/sparse"
 
 mv "$TOP/dst/docs/sub/f8" "$TOP/f8"
 differs 'a missing file' docs/sub/f8

@@ -39,7 +39,7 @@ says "$ERR" "$TOP/r5"
 same_text mine "$(ls "$TOP/r5")" 'the refused directory'
 expect 0 restore keep www --to "$TOP/r5" --overwrite
 [ -e "$TOP/r5/mine" ] || fail '--overwrite removed a foreign file'
-expect 1 restore keep www no/such/path --to "$TOP/r6"
+expect 2 restore keep www no/such/path --to "$TOP/r6"
 says "$ERR" no/such/path
 
 part 'a damaged object'

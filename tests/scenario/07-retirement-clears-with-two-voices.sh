@@ -50,7 +50,7 @@ jq -e '[.approvals[] | select(.stage == "clear" and .state == "stands") | .perso
 # The honest verdict is worse than what clear.require asks for when the plan is silent (cleared-sampled): certified, and 5.
 expect 5 run "$TOP/retire.yaml"
 has_event retire clear-started; has_event retire clear-done; has_event retire certify-done
-left=$(find "$TOP/src" -mindepth 1 | head -n 3)
+left=$(find "$TOP/src" -mindepth 1 2>/dev/null | head -n 3)
 same_text '' "$left" 'what is left at the source'
 
 part 'the certificate says what was measured, in text and JSON, out of the ledger alone'

@@ -4,7 +4,7 @@ scenario 'Names with newlines, escape sequences, invalid UTF-8 reach every outpu
 
 # every output of every command below is searched for raw control bytes by the helpers themselves
 mkdir "$TOP/src"
-for n in "${HOSTILE[@]}"; do echo "content of $n" >"$TOP/src/$n"; mkdir "$TOP/src/dir-$n"; ln -s "$n" "$TOP/src/link-$n"; done
+for n in "${HOSTILE[@]}"; do echo "content of $n" >"$TOP/src/$n"; mkdir "$TOP/src/dir-$n"; ln -s -- "$n" "$TOP/src/link-$n"; done
 mkdir "$TOP/dst"
 person zhang li
 host old; host new
@@ -17,7 +17,7 @@ printf 'x' >>"$TOP/dst/"$'new\nline'
 rm "$TOP/dst/"$'bad\xff\xfe'
 expect 4 verify move --full
 says <(cat "$OUT" "$ERR") '\033[31mred' 'new\012line' 'bad\377\376'
-expect 4 --json verify move --full
+expect 4 --json verify move www --full
 jq -e '[.differences[].path] | index("new\\012line")' "$OUT" >/dev/null || fail "JSON: $(cat "$OUT")"
 echo y >"$TOP/src/"$'new\nline'
 rm "$TOP/src/"$'bad\xff\xfe'
