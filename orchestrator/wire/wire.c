@@ -34,6 +34,7 @@ static void init_sync(struct wire *w)
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_mutex_init(&w->out_lock, NULL);
 	pthread_cond_init(&w->changed, &mono);
+	pthread_cond_init(&w->held_some, &mono);
 	for (int i = 0; i < WIRE_STREAMS; i++) {
 		struct stream *s = &w->s[i];
 
@@ -58,6 +59,7 @@ static void destroy_sync(struct wire *w)
 		pthread_mutex_destroy(&s->receiving);
 	}
 	pthread_cond_destroy(&w->changed);
+	pthread_cond_destroy(&w->held_some);
 	pthread_mutex_destroy(&w->out_lock);
 	pthread_mutex_destroy(&w->lock);
 }
@@ -78,7 +80,8 @@ static struct wire *new_wire(const struct wire_options *o)
 	init_sync(w);
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->inbuf = malloc(IN_CAP);
-	if (w->wake < 0 || !w->inbuf) {
+	w->held = malloc(HELD_CAP + SMALL_FRAME + HEADER_LEN);
+	if (w->wake < 0 || !w->inbuf || !w->held) {
 		wire_close(w);
 		return NULL;
 	}
@@ -102,6 +105,10 @@ static int start_threads(struct wire *w, struct err *e)
 	if (errno)
 		return err_sys(e, "%s: starting the receiver", w->peer);
 	w->receiver_runs = true;
+	errno = pthread_create(&w->flusher, NULL, wire_flusher, w);
+	if (errno)
+		return err_sys(e, "%s: starting the flusher", w->peer);
+	w->flusher_runs = true;
 	if (w->side == WIRE_ORCHESTRATOR)
 		return 0;
 	errno = pthread_create(&w->alive, NULL, wire_beat, w);
@@ -363,13 +370,26 @@ void wire_cancel(struct wire *w)
 
 void wire_close(struct wire *w)
 {
+	bool alive;
+
 	if (!w)
 		return;
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
+	alive = w->life == WIRE_ALIVE;
 	pthread_mutex_unlock(&w->lock);
+	/* What was sent before is sent; a peer that is gone or stuck gets at most the time of last words. */
+	if (alive && wire_flush(w, true) < 0)
+		alive = false;
 	if (w->wake >= 0)
 		wire_cancel(w);
+	if (w->flusher_runs) {
+		pthread_mutex_lock(&w->out_lock);
+		w->flusher_stops = true;
+		pthread_cond_signal(&w->held_some);
+		pthread_mutex_unlock(&w->out_lock);
+		pthread_join(w->flusher, NULL);
+	}
 	if (w->receiver_runs)
 		pthread_join(w->receiver, NULL);
 	if (w->alive_runs)
@@ -382,6 +402,7 @@ void wire_close(struct wire *w)
 		(void)fcntl(w->out, F_SETFL, w->out_flags);
 	destroy_sync(w);
 	free(w->inbuf);
+	free(w->held);
 	if (w->wake >= 0)
 		(void)close(w->wake);
 	free(w);

@@ -15,6 +15,9 @@
 #define ALIVE_S 5
 #define STALL_S 30
 #define IN_CAP (128u << 10)
+#define SMALL_FRAME 4096u	/* payloads up to here are held back for company ... */
+#define HELD_CAP (32u << 10)	/* ... until so many bytes wait, */
+#define HELD_NS 1000000L	/* or for so long: a system call a frame costs more than anything else for small entries */
 
 enum link_type { LINK_CREDIT = 1, LINK_ALIVE = 2, LINK_FAIL = 3, LINK_END = 4 };
 
@@ -58,10 +61,14 @@ struct wire {
 	char state[WIRE_STATE_MAX], peer_state[WIRE_STATE_MAX];
 
 	pthread_mutex_t out_lock;
-	bool out_broken;	/* guarded by out_lock: a frame was cut or the pipe is gone */
+	bool out_broken;	/* guarded by out_lock, as is what follows: a frame was cut or the pipe is gone */
+	uint8_t *held;		/* HELD_CAP + one small frame: whole frames that wait to be written */
+	size_t held_len;
+	bool flusher_stops;
+	pthread_cond_t held_some;
 
-	pthread_t receiver, alive;
-	bool receiver_runs, alive_runs;
+	pthread_t receiver, alive, flusher;
+	bool receiver_runs, alive_runs, flusher_runs;
 	atomic_uint_fast64_t sent, received;
 
 	/* receiver thread only (and the handshake before it) */
@@ -81,6 +88,10 @@ int wire_get_frame(struct wire *w, struct header *h, uint8_t **data, struct err 
  * reason stands in w->why or will soon.
  */
 int wire_put_frame(struct wire *w, const struct header *h, const void *p, bool urgent) MUST_CHECK;
+/* Writes what is held back; urgent as above. */
+int wire_flush(struct wire *w, bool urgent) MUST_CHECK;
+/* Thread body: writes small frames that found no company. */
+void *wire_flusher(void *wire);
 /* Raw bytes out, for the handshake. */
 int wire_put_raw(struct wire *w, const void *p, size_t n) MUST_CHECK;
 

@@ -198,19 +198,88 @@ static int write_iov(struct wire *w, struct iovec *v, int n, bool urgent)
 	return 0;
 }
 
+/* With out_lock held: what waits, then the frame (p NULL and n 0: only what waits). */
+static int write_held(struct wire *w, const void *raw, size_t raw_len, const void *p, size_t n, bool urgent)
+{
+	struct iovec v[3];
+	int k = 0, r;
+
+	if (w->out_broken)
+		return -1;
+	if (w->held_len)
+		v[k++] = (struct iovec){ w->held, w->held_len };
+	if (raw_len)
+		v[k++] = (struct iovec){ (void *)(uintptr_t)raw, raw_len };
+	if (n)
+		v[k++] = (struct iovec){ (void *)(uintptr_t)p, n };
+	r = k ? write_iov(w, v, k, urgent) : 0;
+	if (r == 0)
+		w->held_len = 0;
+	return r;
+}
+
+/* With out_lock held: a small frame joins those that wait. */
+static int hold(struct wire *w, const uint8_t raw[HEADER_LEN], const void *p, size_t n)
+{
+	if (w->out_broken)
+		return -1;
+	memcpy(w->held + w->held_len, raw, HEADER_LEN);
+	if (n)
+		memcpy(w->held + w->held_len + HEADER_LEN, p, n);
+	w->held_len += HEADER_LEN + n;
+	if (w->held_len >= HELD_CAP)
+		return write_held(w, NULL, 0, NULL, 0, false);
+	if (w->held_len == HEADER_LEN + n)
+		pthread_cond_signal(&w->held_some);
+	return 0;
+}
+
 int wire_put_frame(struct wire *w, const struct header *h, const void *p, bool urgent)
 {
 	uint8_t raw[HEADER_LEN] = { 0, 0, 0, 0, h->type, h->stream, h->flags, 0 };
-	struct iovec v[2] = { { raw, HEADER_LEN }, { (void *)(uintptr_t)p, h->len } };
-	int r = -1;
+	int r;
 
 	put_le32(raw, h->len);
 	put_le32(raw + 8, checksum(raw, p, h->len));
 	pthread_mutex_lock(&w->out_lock);
-	if (!w->out_broken)
-		r = write_iov(w, v, h->len ? 2 : 1, urgent);
+	if (h->len <= SMALL_FRAME && !urgent && w->held_len < HELD_CAP)
+		r = hold(w, raw, p, h->len);
+	else
+		r = write_held(w, raw, HEADER_LEN, p, h->len, urgent);
 	pthread_mutex_unlock(&w->out_lock);
 	return r;
+}
+
+int wire_flush(struct wire *w, bool urgent)
+{
+	int r;
+
+	pthread_mutex_lock(&w->out_lock);
+	r = write_held(w, NULL, 0, NULL, 0, urgent);
+	pthread_mutex_unlock(&w->out_lock);
+	return r;
+}
+
+void *wire_flusher(void *wire)
+{
+	static const struct timespec company = { 0, HELD_NS };
+	struct wire *w = wire;
+
+	pthread_mutex_lock(&w->out_lock);
+	while (!w->flusher_stops) {
+		if (!w->held_len || w->out_broken) {
+			pthread_cond_wait(&w->held_some, &w->out_lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->out_lock);
+		(void)nanosleep(&company, NULL);
+		pthread_mutex_lock(&w->out_lock);
+		/* A connection that takes nothing any more is what the receiver reports. */
+		if (!w->flusher_stops && write_held(w, NULL, 0, NULL, 0, false) < 0)
+			w->out_broken = true;
+	}
+	pthread_mutex_unlock(&w->out_lock);
+	return NULL;
 }
 
 int wire_put_raw(struct wire *w, const void *p, size_t n)
