@@ -1,9 +1,12 @@
 /*
  * transport - from a host of the plan to a connected byte stream to an agent there.
  *
- * Three ways behind one interface: a child process over a socketpair (local), libssh2, and the OpenSSH client.
+ * Three ways behind one interface: a child process (local), libssh2, and the OpenSSH client.
  * Whatever the way, the caller gets two plain fds and, at the end, an exit status.  libssh2 sessions live in a pump
  * thread each, with our own send queue (libraries.md 1.1); nobody else touches libssh2.
+ *
+ * Aliases, known_hosts and default keys come from the user's OpenSSH configuration, or from the file that WAYBILL_SSH_CONFIG
+ * names (ssh -F).  host_open ignores SIGPIPE if it had its default action: a far side that goes away is an EPIPE.
  *
  *   host_open (log in, host key checked) -> host_agent (upload once per build) -> channel_open ... -> host_close
  */
@@ -20,7 +23,7 @@ struct host_spec {		/* all borrowed for the life of the host */
 	const char *ssh;	/* "[user@]address-or-alias"; the last '@' separates */
 	int port;		/* 0 = from ssh_config, else 22 */
 	const char *host_key;	/* key line ("ssh-ed25519 AAAA..."), "SHA256:...", or NULL = known_hosts decides */
-	const char *identity;	/* private key file, or public key file whose private half an agent holds; NULL = ssh_config's, then agent */
+	const char *identity;	/* ~ and IdentityFile's % tokens allowed; private key file, or public key file whose private half an agent holds; NULL = ssh_config's, then agent */
 	enum host_client client;
 	int keepalive_s;	/* 0 = 15 */
 	bool become_sudo;
@@ -36,7 +39,7 @@ struct host;
  * unknown (its SHA256 fingerprint and the known_hosts line to add) or different, no usable key, log-in refused.
  */
 int host_open(struct host **out, const struct host_spec *spec, struct err *e) MUST_CHECK;
-void host_close(struct host *h);	/* ends every channel; NULL is fine */
+void host_close(struct host *h);	/* ends and frees every channel that is still open; NULL is fine */
 static inline void host_closep(struct host **h) { host_close(*h); }
 const char *host_name(const struct host *h);
 /* How it is connected, for reports: "libssh2 1.10.0, deploy@10.1.0.5:22, key SHA256:..., host key SHA256:..., aes256-ctr". */
@@ -51,7 +54,7 @@ const char *host_client_reason(const struct host *h);
  */
 int host_agent(struct host *h, struct err *e) MUST_CHECK;
 const char *host_agent_path(const struct host *h);
-/* Removes the uploaded agent and its directory if empty (finish, abandon). */
+/* Removes the agent that host_agent found or uploaded, and its directory if empty (finish, abandon); an installed one stays. */
 int host_agent_remove(struct host *h, struct err *e) MUST_CHECK;
 
 /* A running command: in/out are the caller's to read and write, not to close. */
@@ -66,15 +69,19 @@ int channel_exec(struct host *h, const char *const *argv, struct channel **out, 
 int channel_in(const struct channel *c);	/* write to it: the command's stdin */
 int channel_out(const struct channel *c);	/* read from it: the command's stdout */
 /*
- * Ends our writing side, waits for the command's end and gives its exit status: *status = 0..255, 128+signal, or -1
- * when none arrived (cut connection).  Frees c in every case.
+ * Ends our writing side, reads and drops output that is left, waits for the command's end and gives its exit status: *status =
+ * 0..255 or 128+signal.  -1 with ERR_TEMPORARY and *status = -1 when none arrived: cut connection, 300 s of silence, or (OpenSSH
+ * client, which cannot tell them apart) status 255 and death by signal.  stderr_tail may be NULL.  Frees c in every case.
  */
 int channel_close(struct channel *c, int *status, struct buf *stderr_tail, struct err *e) MUST_CHECK;
-/* Tear down without waiting. */
+/* Tear down without waiting (a local child is killed).  NULL is fine. */
 void channel_abandon(struct channel *c);
 static inline void channel_abandonp(struct channel **c) { channel_abandon(*c); }
 
-/* A short command with its output, as proc_run. */
+/*
+ * A short command with its output, as proc_run: at most 1 MiB of stdout, the last 4 KiB of stderr; what a noisy login prints
+ * first is cut away.  timeout_ms 0 = none; on expiry r->timed_out and 0.
+ */
 int host_run(struct host *h, const char *const *argv, const void *input, size_t n, int timeout_ms, struct proc_result *r, struct err *e) MUST_CHECK;
 
 #endif

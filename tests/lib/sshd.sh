@@ -19,6 +19,8 @@
 #   sshd_cut NAME             kill its sessions only (a connection cut in mid-stream); the listener stays
 #   sshd_sessions NAME        print how many connections are alive
 #   sshd_known NAME [FILE]    append its host keys to a known_hosts FILE (default $SSHD_LAB/known_hosts)
+#   sshd_client_config        write $SSHD_LAB/ssh_config (the lab's known_hosts and key, no agent) and export WAYBILL_SSH_CONFIG with
+#                             its name, so that waybill reads this instead of the user's own configuration and known_hosts
 #   sshd_keygen TYPE FILE [PASSPHRASE]   ed25519, ecdsa or rsa key pair
 #   sshd_agent NAME FILE...   start an ssh-agent holding these private keys; prints nothing, sets SSHD_AGENT_SOCK[NAME]
 #   sshd_cleanup              stop every instance and agent; keeps the directory.  Use: trap sshd_cleanup EXIT
@@ -28,6 +30,7 @@
 #   SSHD_LOGIN (the user to log in as)
 #   SSHD_HOSTKEY (first host key as a plan's host_key line, "ssh-ed25519 AAAA...")   SSHD_FP (the same as "SHA256:...")
 
+# shellcheck disable=SC2034  # read by the scripts that source this
 declare -gA SSHD_PORT=() SSHD_ADDR=() SSHD_PID=() SSHD_LOG=() SSHD_DIR=() SSHD_HOME=() SSHD_LOGIN=() SSHD_HOSTKEY=() SSHD_FP=()
 declare -gA SSHD_AGENT_SOCK=() SSHD_AGENT_PID=()
 declare -g SSHD_LAB="" SSHD_KEY="" SSHD_BIN=""
@@ -184,6 +187,12 @@ sshd_known() {
 	for pub in "${SSHD_DIR[$1]}"/host_*.pub; do
 		printf '%s %s\n' "$host" "$(cut -d' ' -f1,2 "$pub")" >>"$file"
 	done
+}
+
+sshd_client_config() {
+	printf '%s\n' "UserKnownHostsFile $SSHD_LAB/known_hosts" "GlobalKnownHostsFile /dev/null" "IdentityFile $SSHD_KEY" \
+		"IdentityAgent none" >"$SSHD_LAB/ssh_config"
+	export WAYBILL_SSH_CONFIG=$SSHD_LAB/ssh_config
 }
 
 sshd_agent() {
