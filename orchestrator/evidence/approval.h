@@ -28,6 +28,7 @@ struct approval {		/* all owned */
 	char *stage, *person, *party;
 	enum approval_state state;
 	char *why;			/* for fallen, barred, unchecked; else NULL */
+	bool amended;			/* fell because the plan was edited, which somebody answered for with --amend */
 	char *reason;			/* the person's own words, may be NULL */
 	int64_t at;
 };
@@ -39,7 +40,7 @@ struct approval_missing {	/* one missing voice; owned */
 struct gate {
 	bool open;
 	bool refused;			/* somebody who counts says no: stays shut until that person says otherwise */
-	bool fallen;			/* at least one approval has fallen: callers may want exit 6 instead of 3 */
+	bool fallen;			/* at least one fell, other than by an amended plan: callers may want exit 6 instead of 3 */
 	struct approval *approvals; size_t approval_count;	/* of this stage, oldest first */
 	struct approval_missing *missing; size_t missing_count;
 };

@@ -228,8 +228,10 @@ int audit_run(const struct audit_options *o, struct audit_report *r, struct err 
 	struct audit a = { .o = o, .r = r };
 	int rc;
 
-	if (o->expect && (strlen(o->expect) != 40 || strspn(o->expect, "0123456789abcdef") != 40))
-		return err_set(e, ERR_USAGE, "--expect %s: not the 40 hex digits of a commit", esc_s(o->expect));
+	if (o->expect && (strlen(o->expect) < AUDIT_EXPECT_MIN || strlen(o->expect) > 40 ||
+	    strspn(o->expect, "0123456789abcdef") != strlen(o->expect)))
+		return err_set(e, ERR_USAGE, "--expect %s: not a commit; give its 40 hex digits, or at least the first %d", esc_s(o->expect),
+		    AUDIT_EXPECT_MIN);
 	if (read_signers(&a, e) < 0)
 		return -1;
 	if (!o->signers)

@@ -26,10 +26,13 @@ void audit_report_dispose(struct audit_report *r);
 const char *audit_verdict(const struct audit_report *r);
 int audit_exit_code(const struct audit_report *r);
 
+/* Fewer digits could be met by chance, or by design. */
+#define AUDIT_EXPECT_MIN 12
+
 struct audit_options {
 	const char *path;		/* workspace, .waybill, bare or plain git repository, BagIt directory, or certificate file (with FILE.sig) */
 	const char *signers;		/* allowed_signers file, or NULL */
-	const char *expect;		/* hex of a commit that must be in the history, or NULL */
+	const char *expect;		/* hex of a commit that must be in the history (at least its first AUDIT_EXPECT_MIN digits), or NULL */
 	const char *plan;		/* only this plan; NULL = all */
 	const char *store;		/* archive directory; NULL = beside the ledger when path is a workspace */
 	bool full;			/* read the store's objects and compare their digests */

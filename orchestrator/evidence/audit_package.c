@@ -250,7 +250,7 @@ static void check_package_json(struct bag *b, const struct audit_order *o, const
 			audit_say(b->a, AUDIT_ALTERED, "package: waybill/package.json names a dataset that is none");
 	}
 	audit_say(b->a, AUDIT_NOTE, "package: made from ledger commit %s", *audit_text(j, "commit") ? esc_s(audit_text(j, "commit")) : "unknown");
-	if (b->a->o->expect && strcmp(b->a->o->expect, audit_text(j, "commit")) != 0)
+	if (b->a->o->expect && strncmp(b->a->o->expect, audit_text(j, "commit"), strlen(b->a->o->expect)) != 0)
 		audit_say(b->a, AUDIT_UNVERIFIED, "package: --expect names another commit; only the ledger itself can show that one follows the other");
 	json_decref(j);
 }

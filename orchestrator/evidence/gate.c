@@ -98,8 +98,10 @@ static int judge_content(const struct plan *p, const struct statement *s, const 
 
 	if (s->says == SAYS_WITHDRAW)
 		return judge(a, APPROVAL_WITHDRAWN, NULL);
-	if (statement_basis_differs(s->basis, basis, why))
+	if (statement_basis_differs(s->basis, basis, why)) {
+		a->amended = strncmp(why, "plan-digest ", 12) == 0;
 		return judge(a, APPROVAL_FALLEN, "what it signs has changed: %s", why);
+	}
 	if (s->says == SAYS_REFUSE)
 		return judge(a, APPROVAL_REFUSED, NULL);
 	if (s->not_after && now > s->not_after)
@@ -265,6 +267,15 @@ static bool is_candidate(const struct plan *p, const struct need *n, const struc
 	return same_key_before(p, g, g->approval_count, who->key) == NULL;
 }
 
+/* Is there another candidate before i with the same key?  Only one of the two could ever count. */
+static bool named_before(const struct plan *p, const struct need *n, const struct gate *g, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (is_candidate(p, n, g, &p->people[k]) && sign_same_key(p->people[k].key_line, p->people[i].key_line))
+			return true;
+	return false;
+}
+
 static int put_command(struct buf *b, const struct plan *p, const char *stage, const char *person)
 {
 	if (!*person)
@@ -282,16 +293,21 @@ static int add_missing(const struct plan *p, const struct need *n, const char *s
 	OWN_BUF struct buf people = BUF_INIT;
 	OWN_BUF struct buf command = BUF_INIT;
 	const char *first = "";
+	size_t before = 0;		/* voices missing of the same party: each command names somebody else */
 
 	if (!v)
 		return -1;
 	g->missing = v;
+	for (size_t i = 0; i < g->missing_count; i++)
+		before += strcmp(v[i].party, n->receiver ? "receiver" : n->party) == 0;
 	v += g->missing_count;
 	for (size_t i = 0; i < p->npeople; i++) {
 		if (!is_candidate(p, n, g, &p->people[i]))
 			continue;
-		if (!*first)
+		if (!*first || (before && !named_before(p, n, g, i))) {
+			before -= *first != '\0';
 			first = p->people[i].key;
+		}
 		buf_printf(&people, "%s%s", people.len ? ", " : "", p->people[i].key);
 	}
 	if (people.failed || put_command(&command, p, stage, first) < 0)
@@ -318,7 +334,7 @@ static int count(const struct plan *p, const char *stage, struct needs *n, struc
 			return -1;
 		if (g->approvals[i].state == APPROVAL_STANDS)
 			meet(p, n, &g->approvals[i]);
-		g->fallen |= g->approvals[i].state == APPROVAL_FALLEN;
+		g->fallen |= g->approvals[i].state == APPROVAL_FALLEN && !g->approvals[i].amended;
 		g->refused |= refusal_counts(p, n, &g->approvals[i]);
 	}
 	for (size_t i = 0; i < n->n; i++) {

@@ -41,7 +41,7 @@ int history_walk(struct history *h, const char *plan, int (*fn)(void *ctx, const
 int history_read(struct history *h, const char *oid, const char *path, struct buf *b, struct err *e) MUST_CHECK;
 /* Paths of all files beneath dir in a commit's tree, in git's order; absent: no calls. */
 int history_list(struct history *h, const char *oid, const char *dir, int (*fn)(void *ctx, const char *path), void *ctx, struct err *e) MUST_CHECK;
-/* Is the commit (hex) the head of plan or one of its ancestors: 1, 0, -1. */
+/* Is the commit (hex, may be shortened to its first digits) the head of plan or one of its ancestors: 1, 0, -1. */
 int history_contains(struct history *h, const char *plan, const char *oid, struct err *e) MUST_CHECK;
 int history_head(struct history *h, const char *plan, char oid[HISTORY_OID], struct err *e) MUST_CHECK;	/* 1, 0, -1 */
 

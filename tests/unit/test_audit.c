@@ -249,12 +249,15 @@ static void copy_of(char repo[PATH_MAX], const char *name)
 static void a_cut_tail_shows_against_a_head_known_from_before(void **state)
 {
 	static const char *const cut[] = { "update-ref", "refs/heads/" PLAN, "refs/heads/" PLAN "~1", NULL };
-	char repo[PATH_MAX];
+	char repo[PATH_MAX], few[16];
 
 	(void)state;
 	copy_of(repo, "cut.git");
 	expect(&(struct audit_options){ .path = repo, .expect = whole.head }, "intact", NULL);
+	(void)snprintf(few, sizeof(few), "%.12s", whole.head);
+	expect(&(struct audit_options){ .path = repo, .expect = few }, "intact", NULL);
 	git(repo, cut, NULL, NULL, 0);
+	expect(&(struct audit_options){ .path = repo, .expect = few }, "altered", "its tail cut");
 	expect(&(struct audit_options){ .path = repo }, "intact", NULL);		/* nothing in it can show it */
 	expect(&(struct audit_options){ .path = repo, .expect = whole.head }, "altered", "its tail cut");
 }

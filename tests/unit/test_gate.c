@@ -120,6 +120,9 @@ static void a_gate_opens_when_every_party_it_lists_has_spoken(void **state)
 	bench_open(&b);
 	assert_false(judge(&b)->open);
 	assert_int_equal(b.gate.missing_count, 3);
+	assert_non_null(strstr(b.gate.missing[0].command, "--as zhang"));
+	assert_non_null(strstr(b.gate.missing[1].command, "--as li"));	/* another voice needs another key */
+	assert_non_null(strstr(b.gate.missing[2].command, "--as wang"));
 	say(&b, "zhang", SAYS_APPROVE);
 	say(&b, "wang", SAYS_APPROVE);
 	assert_false(judge(&b)->open);
