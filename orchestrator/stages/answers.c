@@ -220,7 +220,7 @@ int answers_next(struct answers *a, struct entry *en, struct err *e)
 		int got = wire_recv(a->session->wire, WIRE_DATA, &f, e);
 
 		if (got < 0)
-			return err_at(e, "host %s", a->session->host_name);
+			return -1;
 		if (got == 0)
 			return finish(a, e);
 		if (f.type == MSG_ENTRY)

@@ -144,7 +144,7 @@ static int do_batch(struct erasing *x, struct err *e)
 		if (got == 0)
 			return err_set(e, ERR_TEMPORARY, "host %s: the eraser ended too early; run the same command again", x->session->host_name);
 		if (got < 0 || (got = take_result(x, &f, e)) < 0)
-			return err_at(e, "host %s", x->session->host_name);
+			return -1;
 		answered += (size_t)got;
 	}
 	if (clear_journal_sync(x->journal, e) < 0)

@@ -310,7 +310,7 @@ static int receive(struct pass *p, struct err *e)
 		int got = wire_recv(p->source->wire, WIRE_DATA, &f, e);
 
 		if (got < 0)
-			return err_at(e, "host %s", p->source->host_name);
+			return -1;
 		if (got == 0)
 			return 0;
 		if (take(p, &f, e) < 0 || pass_flush(p, false, false, e) < 0 || run_check(p->r, e) < 0)

@@ -90,6 +90,7 @@ struct session {
 	struct wire *wire;
 	struct msg_ready ready;
 	const char *host_name;		/* borrowed */
+	char peer[80];			/* "host NAME", as every failure of the connection begins */
 	struct run *run;
 };
 

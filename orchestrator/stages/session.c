@@ -95,7 +95,7 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
 	OWN_BUF struct buf b = BUF_INIT;
 	struct wire_options o = { .side = WIRE_ORCHESTRATOR, .in = channel_out(s->channel), .out = channel_in(s->channel),
-		.peer = s->host_name, .build = NULL };
+		.peer = s->peer, .build = NULL };
 	int got;
 
 	if (wire_open(&s->wire, &o, e) < 0)
@@ -132,6 +132,7 @@ int session_open_args(struct run *r, const char *host, const char *const *args, 
 		return err_sys(e, "session");
 	s->run = r;
 	s->host_name = host;
+	(void)snprintf(s->peer, sizeof(s->peer), "host %s", host);
 	if (run_host(r, host, &s->host, e) < 0)
 		return -1;
 	if (channel_agent(s->host, args, &s->channel, e) < 0 || start_role(s, role, start, e) < 0)

@@ -92,7 +92,7 @@ int target_send(struct target *t, uint8_t type, const void *data, size_t n, stru
 	if (!t->session)
 		return 0;
 	if (wire_send(t->session->wire, WIRE_DATA, type, data, n, e) < 0)
-		return err_at(e, "host %s", t->session->host_name);
+		return -1;
 	return 0;
 }
 
@@ -170,12 +170,12 @@ int target_finish(struct target *t, struct err *e)
 	if (!t->session)
 		return 0;
 	if (wire_end(t->session->wire, WIRE_DATA, e) < 0)
-		return err_at(e, "host %s", t->session->host_name);
+		return -1;
 	(void)pthread_join(t->thread, NULL);
 	t->running = false;
 	if (t->failure.class != ERR_NONE) {
 		*e = t->failure;
-		return err_at(e, "host %s", t->session->host_name);
+		return -1;
 	}
 	return session_finish(t->session, NULL, e);
 }
