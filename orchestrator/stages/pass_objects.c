@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "esc.h"
+
 static int bad(struct err *e, const char *what)
 {
 	return err_set(e, ERR_INTEGRITY, "the source agent's %s is not as the protocol says", what);
@@ -129,7 +131,7 @@ static int finish_large(struct pass *p, struct pass_large *l, struct err *e)
 	OWN_BUF struct buf b = BUF_INIT;
 
 	if (make_recipe(p, l, e) < 0)
-		return err_at(e, "recipe of %s", l->m.entry.path);
+		return err_at(e, "recipe of %s", esc_s(l->m.entry.path));
 	p->places[l->place - 1].at.kind = LOCATION_RECIPE;
 	p->places[l->place - 1].ready = true;
 	buf_put_varint(&b, l->m.large_id);
