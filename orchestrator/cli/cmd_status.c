@@ -51,10 +51,25 @@ static void approval_rows(json_t *a, const struct gate *g)
 		    "state", approval_state_name(g->approvals[i].state), "why_fallen", g->approvals[i].why));
 }
 
+/* "zhang, li" -> ["zhang", "li"] */
+static json_t *people_array(const char *names)
+{
+	json_t *a = json_array();
+
+	while (*names) {
+		size_t n = strcspn(names, ",");
+
+		(void)json_array_append_new(a, json_stringn(names, n));
+		names += n;
+		names += strspn(names, ", ");
+	}
+	return a;
+}
+
 static void waiting_rows(json_t *a, const struct gate *g)
 {
 	for (size_t i = 0; i < g->missing_count; i++)
-		(void)json_array_append_new(a, json_pack("{s:s,s:s,s:s}", "party", g->missing[i].party, "people", g->missing[i].people,
+		(void)json_array_append_new(a, json_pack("{s:s,s:o,s:s}", "party", g->missing[i].party, "people", people_array(g->missing[i].people),
 		    "command", g->missing[i].command));
 }
 
@@ -99,6 +114,17 @@ static char *next_line(const struct job *j, const json_t *waits)
 	return n < 0 ? NULL : line;
 }
 
+static void print_waiting(struct cli_context *c, const json_t *row)
+{
+	const json_t *person;
+	size_t i;
+
+	out_text(c, "waits for %s (", json_string_value(json_object_get(row, "party")));
+	json_array_foreach(json_object_get(row, "people"), i, person)
+		out_text(c, "%s%s", i ? ", " : "", json_string_value(person));
+	out_text(c, "): %s\n", json_string_value(json_object_get(row, "command")));
+}
+
 static void print_people(struct cli_context *c, const json_t *approvals, const json_t *waits)
 {
 	const json_t *row;
@@ -111,8 +137,7 @@ static void print_people(struct cli_context *c, const json_t *approvals, const j
 		    json_string_value(json_object_get(row, "person")), json_string_value(json_object_get(row, "state")), why ? ": " : "", why ? why : "");
 	}
 	json_array_foreach(waits, i, row)
-		out_text(c, "waits for %s (%s): %s\n", json_string_value(json_object_get(row, "party")), json_string_value(json_object_get(row, "people")),
-		    json_string_value(json_object_get(row, "command")));
+		print_waiting(c, row);
 }
 
 static void print_status(struct job *j, const json_t *approvals, const json_t *waits, const char *next)
