@@ -3,6 +3,9 @@
 #define LEDGER_PRIVATE_H
 
 #include <git2.h>
+#if __has_include(<git2/sys/errors.h>)	/* where git_error_clear went after 1.5 */
+#include <git2/sys/errors.h>
+#endif
 
 #include "ledger.h"
 
