@@ -60,6 +60,10 @@ const char *agent_name(const struct agent *a, const char *path, char out[AGENT_N
  */
 char *agent_identity(int fd);
 
+/* "ext4", "xfs", "btrfs", "tmpfs", ... of statfs' f_type, else its hex. */
+#define AGENT_FSTYPE 24
+void agent_fstype(uint64_t magic, char out[AGENT_FSTYPE]);
+
 /*
  * Serve one session on in/out (borrowed): everything from the magic line to MSG_DONE.  root_path is opened here, for apply
  * created (mode 0700) when missing.  Returns the exit code.  Tests call it from a thread.

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -155,13 +156,25 @@ static bool find_mount(uint64_t id, dev_t dev, struct mount *m)
 	return found;
 }
 
-static int tell_mount(const struct root_facts *r, const struct statx *sx, struct err *e)
+/* In a chroot the mount that holds a place need not be listed: then only the type is known. */
+static int tell_type_only(const struct root_facts *r, int fd, struct err *e)
+{
+	struct statfs fs;
+	char type[AGENT_FSTYPE];
+
+	if (fstatfs(fd, &fs) < 0)
+		return 0;
+	agent_fstype((uint64_t)(unsigned long)fs.f_type, type);
+	return tell_root(r, "fstype", type, e);
+}
+
+static int tell_mount(const struct root_facts *r, int fd, const struct statx *sx, struct err *e)
 {
 	OWN(mount_dispose) struct mount m = { NULL, NULL, NULL, NULL };
 	uint64_t id = sx->stx_mask & STATX_MNT_ID ? sx->stx_mnt_id : 0;
 
 	if (!find_mount(id, makedev(sx->stx_dev_major, sx->stx_dev_minor), &m))
-		return 0;
+		return tell_type_only(r, fd, e);
 	return tell_root(r, "fstype", m.fstype, e) < 0 || tell_root(r, "mount", m.point, e) < 0 ||
 	    tell_root(r, "options", m.options, e) < 0 || tell_root(r, "device", m.source, e) < 0 ? -1 : 0;
 }
@@ -264,7 +277,7 @@ static int tell_place(const struct root_facts *r, int fd, struct err *e)
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &sx) < 0)
 		return err_sys(e, "statx");
 	dev = S_ISBLK(sx.stx_mode) ? makedev(sx.stx_rdev_major, sx.stx_rdev_minor) : makedev(sx.stx_dev_major, sx.stx_dev_minor);
-	return tell_root(r, "type", type_word(sx.stx_mode), e) < 0 || tell_mount(r, &sx, e) < 0 || tell_space(r, fd, e) < 0 ||
+	return tell_root(r, "type", type_word(sx.stx_mode), e) < 0 || tell_mount(r, fd, &sx, e) < 0 || tell_space(r, fd, e) < 0 ||
 	    tell_serial(r, dev, e) < 0 ? -1 : 0;
 }
 

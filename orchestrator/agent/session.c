@@ -79,7 +79,7 @@ char *agent_identity(int fd)
 	return asprintf(&s, "%016" PRIx64 ":%" PRIu64, id, (uint64_t)st.st_ino) < 0 ? NULL : s;
 }
 
-static void fstype_of(uint64_t magic, char out[24])
+void agent_fstype(uint64_t magic, char out[AGENT_FSTYPE])
 {
 	static const struct { uint64_t magic; const char *name; } known[] = {
 		{ 0xef53, "ext4" }, { 0x58465342, "xfs" }, { 0x9123683e, "btrfs" }, { 0x01021994, "tmpfs" },
@@ -139,7 +139,7 @@ static int send_ready(struct agent *a, struct err *e)
 	if (a->root >= 0) {
 		if (fstatfs(a->root, &fs) < 0)
 			return err_sys(e, "%s", esc_s(a->root_path));
-		fstype_of((uint64_t)(unsigned long)fs.f_type, type);
+		agent_fstype((uint64_t)(unsigned long)fs.f_type, type);
 		r.free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
 		r.free_inodes = (uint64_t)fs.f_ffree;
 	}

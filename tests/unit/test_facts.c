@@ -74,7 +74,8 @@ static void host_and_root_are_described(void **state)
 	assert_string_equal(fact("root.0.type"), "dir");
 	assert_string_equal(fact("root.0.read_only"), "no");
 	assert_true(strlen(fact("root.0.fstype")) > 0);
-	assert_true(fact("root.0.mount")[0] == '/');
+	/* a chroot may not list the mount that holds it */
+	assert_true(!fact("root.0.mount") || fact("root.0.mount")[0] == '/');
 	assert_true(strtoull(fact("root.0.free_bytes"), NULL, 10) > 0);
 	(void)snprintf(text, sizeof(text), ":%ju", (uintmax_t)st.st_ino);
 	assert_non_null(strstr(fact("root.0.identity"), text));
