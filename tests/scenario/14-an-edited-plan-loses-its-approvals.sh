@@ -49,7 +49,7 @@ part 'a hook edited after approval'
 mkdir "$TOP/h"
 printf '#!/bin/sh\nexit 0\n' >"$TOP/h/note.sh"; chmod 755 "$TOP/h/note.sh"
 PLAN=hooked MORE='hooks:
-  before-copy: [{run: note.sh}]' retirement "old:$TOP/src" >"$TOP/h/hooked.yaml"
+  done: [{run: note.sh}]' retirement "old:$TOP/src" >"$TOP/h/hooked.yaml"
 expect 3 run "$TOP/h/hooked.yaml"
 expect 0 approve hooked clear --as zhang --key "$KEYS/zhang"
 printf '#!/bin/sh\ntouch %s\nexit 0\n' "$TOP/pwned" >"$TOP/h/note.sh"

@@ -4,16 +4,15 @@ scenario 'Two runs of one plan: the second is told who holds it (8); approve, re
 
 make_small "$TOP/src"
 person zhang li
-host old
 mkdir "$TOP/h"
-printf '#!/bin/sh\ntouch %s\nfor i in $(seq 300); do [ -e %s ] && exit 0; sleep 0.1; done\n' "$TOP/running" "$TOP/go" >"$TOP/h/wait.sh"
-chmod 755 "$TOP/h/wait.sh"
-MORE='hooks:
-  before-copy: [{run: wait.sh, timeout: 60s}]' retirement "old:$TOP/src" >"$TOP/h/retire.yaml"
-timeout 100 "$WAYBILL" -C "$WS" run "$TOP/h/retire.yaml" >"$TOP/first.out" 2>"$TOP/first.err" </dev/null & pid=$!
+# A helper that takes its time: the first run is held in the middle for as long as the test likes.
+printf '#!/bin/sh\ntouch %s\nfor i in $(seq 600); do [ -e %s ] && exec %s "$@"; sleep 0.1; done\n' "$TOP/running" "$TOP/go" "$WAYBILL_BUILD/waybill-agent" >"$TOP/agent"
+chmod 755 "$TOP/agent"
+retirement "local:$TOP/src" >"$TOP/h/retire.yaml"
+WAYBILL_AGENT=$TOP/agent timeout 100 "$WAYBILL" -C "$WS" run "$TOP/h/retire.yaml" >"$TOP/first.out" 2>"$TOP/first.err" </dev/null & pid=$!
 SCENARIO_PIDS+=("$pid")
 for i in {1..150}; do [ -e "$TOP/running" ] && break; sleep 0.1; done
-[ -e "$TOP/running" ] || { cat "$TOP/first.err" >&2; fail 'the first run never came to its hook'; }
+[ -e "$TOP/running" ] || { cat "$TOP/first.err" >&2; fail 'the first run never came to its helper'; }
 
 part 'the second run'
 expect 8 run "$TOP/h/retire.yaml"
@@ -43,7 +42,7 @@ expect 0 audit "$WS"
 part 'a dead runner holds nothing'
 rm -f "$TOP/running" "$TOP/go"
 cp -r "$TOP/h" "$TOP/h2"; sed -i "s/name: retire/name: second/" "$TOP/h2/retire.yaml"
-"$WAYBILL" -C "$WS" run "$TOP/h2/retire.yaml" >/dev/null 2>&1 </dev/null & pid=$!
+WAYBILL_AGENT=$TOP/agent "$WAYBILL" -C "$WS" run "$TOP/h2/retire.yaml" >/dev/null 2>&1 </dev/null & pid=$!
 SCENARIO_PIDS+=("$pid")
 for i in {1..150}; do [ -e "$TOP/running" ] && break; sleep 0.1; done
 kill -9 "$pid"; wait "$pid" 2>/dev/null
