@@ -12,7 +12,7 @@ static struct plan *plan;
 
 static int make_plan(void **state)
 {
-	static const char *const names[] = { "zhang", "li", "wang", "zhao" };
+	static const char *const names[] = { "zhang", "li", "wang", "zhao", "sun" };
 	OWN_BUF struct buf b = BUF_INIT;
 	OWN_PLAN_FAULTS struct plan_faults faults = PLAN_FAULTS_INIT;
 
@@ -20,7 +20,7 @@ static int make_plan(void **state)
 		return -1;
 	buf_puts(&b, "waybill: 1\nname: wxzj-end\nkind: retirement\n"
 	    "parties:\n  department: {name: 住房和城乡建设局}\n  bureau: {name: 数据局}\n  receiver: {name: 档案馆}\npeople:\n");
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		make_key(names[i], "ed25519", "");
 		OWN_FREE char *line = key_line(names[i]);
 
@@ -128,10 +128,10 @@ static void a_gate_opens_when_every_party_it_lists_has_spoken(void **state)
 	assert_false(judge(&b)->open);
 	assert_int_equal(b.gate.missing_count, 1);
 	assert_string_equal(b.gate.missing[0].party, "department");
-	assert_string_equal(b.gate.missing[0].people, "li");	/* twin has zhang's key, zhao is the operator */
+	assert_string_equal(b.gate.missing[0].people, "li, sun");	/* twin has zhang's key, zhao is the operator */
 	assert_non_null(strstr(b.gate.missing[0].command, "waybill approve wxzj-end clear --as li"));
 	gate_text(&b.gate, &text);
-	assert_non_null(strstr(text.data, "waits for department (li)"));
+	assert_non_null(strstr(text.data, "waits for department (li, sun)"));
 	say(&b, "li", SAYS_APPROVE);
 	assert_true(judge(&b)->open);
 	assert_int_equal(b.gate.missing_count, 0);
@@ -211,6 +211,13 @@ static void withdrawing_and_refusing_shut_an_open_gate(void **state)
 	assert_false(judge(&b)->open);
 	assert_true(b.gate.refused);
 	say(&b, "wang", SAYS_APPROVE);
+	assert_true(judge(&b)->open);
+	say(&b, "sun", SAYS_REFUSE);		/* enough have approved, but one who is asked says no */
+	assert_false(judge(&b)->open);
+	assert_int_equal(b.gate.missing_count, 0);
+	say(&b, "sun", SAYS_WITHDRAW);
+	assert_true(judge(&b)->open);
+	say(&b, "zhao", SAYS_REFUSE);		/* an operator opens no gate, and shuts none */
 	assert_true(judge(&b)->open);
 	bench_close(&b);
 }
