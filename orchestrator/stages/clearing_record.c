@@ -30,52 +30,6 @@ static json_t *dataset_rows(const struct clearing *c)
 	return rows;
 }
 
-static json_t *party_rows(const struct plan *p)
-{
-	json_t *rows = json_array();
-
-	for (size_t i = 0; i < p->nparties; i++) {
-		json_t *o = json_object();
-
-		set_text(o, "party", p->parties[i].key);
-		set_text(o, "name", p->parties[i].name);
-		set_text(o, "role", plan_role_name(p->parties[i].role));
-		(void)json_array_append_new(rows, o);
-	}
-	return rows;
-}
-
-static json_t *people_rows(const struct plan *p)
-{
-	json_t *rows = json_array();
-
-	for (size_t i = 0; i < p->npeople; i++) {
-		json_t *o = json_object();
-
-		set_text(o, "person", p->people[i].key);
-		set_text(o, "name", p->people[i].name);
-		set_text(o, "party", p->people[i].party);
-		set_text(o, "duty", p->people[i].duty);
-		(void)json_array_append_new(rows, o);
-	}
-	return rows;
-}
-
-static json_t *discard_rows(const struct plan *p)
-{
-	json_t *rows = json_array();
-
-	for (size_t i = 0; i < p->clear.ndiscard; i++) {
-		json_t *o = json_object();
-
-		set_text(o, "dataset", p->clear.discard[i].dataset);
-		set_text(o, "path", p->clear.discard[i].path);
-		set_text(o, "reason", p->clear.discard[i].reason);
-		(void)json_array_append_new(rows, o);
-	}
-	return rows;
-}
-
 /* Copies that are known to be elsewhere; nobody has measured them, so their grade is what the paper says. */
 static json_t *copy_rows(const struct clearing *c)
 {
@@ -98,33 +52,15 @@ static json_t *copy_rows(const struct clearing *c)
 	return rows;
 }
 
+/* What the plan says, so that the certificate needs nothing but the ledger; the operator is who really runs. */
 static json_t *plan_facts(const struct clearing *c)
 {
-	const struct plan *p = c->r->plan;
-	json_t *f = json_object(), *system = json_object(), *contract = json_object();
-	char at[CLOCK_TEXT];
+	OWN_BUF struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+	json_t *f = certificate_facts(c->r->plan, &text, &e) < 0 ? NULL : json_loads(text.data, 0, NULL);
 
-	set_text(f, "title", p->title);
-	set_text(f, "kind", plan_kind_name(p->kind));
-	set_text(system, "id", p->system.id);
-	set_text(system, "level", p->system.level);
-	set_text(system, "filing", p->system.filing);
-	set_text(contract, "number", p->contract.number);
-	if (p->contract.ends)
-		set_text(contract, "ends", clock_text(p->contract.ends, p->timezone, at));
-	(void)json_object_set_new(f, "system", system);
-	(void)json_object_set_new(f, "contract", contract);
-	(void)json_object_set_new(f, "parties", party_rows(p));
-	(void)json_object_set_new(f, "people", people_rows(p));
-	set_text(f, "operator", p->clear.oper ? p->clear.oper : c->r->o->as);
-	set_text(f, "verifier", p->clear.verifier);
-	set_text(f, "method", p->clear.method == METHOD_AUTO ? "auto" : "overwrite");
-	set_text(f, "require", plan_verdict_name(p->clear.require));
-	if (p->clear.retain_until)
-		set_text(f, "retain_until", clock_text(p->clear.retain_until, p->timezone, at));
-	(void)json_object_set_new(f, "devices", json_array());
-	(void)json_object_set_new(f, "discard", discard_rows(p));
-	(void)json_object_set_new(f, "copies", copy_rows(c));
+	if (f && !c->r->plan->clear.oper)
+		set_text(f, "operator", c->r->o->as);
 	return f;
 }
 

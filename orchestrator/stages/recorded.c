@@ -84,6 +84,29 @@ static int difference(const struct plan *old, const struct plan *now, struct buf
 	return r;
 }
 
+/* The names of the files whose line in plan.sha256 is another one now, or not there. */
+static int changed_files(struct run *r, const struct plan_sum *sum, struct buf *out, struct err *e)
+{
+	OWN_BUF struct buf old = BUF_INIT, now = BUF_INIT;
+
+	if (ledger_read(r->w->ledger, r->plan->name, NULL, "plan.sha256", &old, e) < 0)
+		return -1;
+	buf_put(&now, sum->text.data, sum->text.len);
+	if (buf_finish(&now, e) < 0 || buf_finish(&old, e) < 0)
+		return -1;
+	for (const char *line = now.data; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t n = strcspn(line, "\n");
+		const char *hit = memmem(old.data, old.len, line, n);
+
+		if (hit || n <= DIGEST_HEX + 1)
+			continue;
+		if (out->len)
+			buf_puts(out, ", ");
+		esc_put(out, line + DIGEST_HEX + 1, n - DIGEST_HEX - 1);
+	}
+	return buf_finish(out, e);
+}
+
 static bool same_place(const struct plan_place *a, const struct plan_place *b)
 {
 	const char *ah = a->host ? a->host : "", *bh = b->host ? b->host : "";
@@ -131,7 +154,7 @@ static int approvals_stand(struct run *r, const struct plan *old, bool *stand, s
 
 static int amend(struct run *r, const struct plan_sum *sum, void (*show)(const char *diff), struct err *e)
 {
-	OWN_BUF struct buf text = BUF_INIT, diff = BUF_INIT;
+	OWN_BUF struct buf text = BUF_INIT, diff = BUF_INIT, files = BUF_INIT;
 	OWN_PLAN_FAULTS struct plan_faults faults = PLAN_FAULTS_INIT;
 	OWN_PLAN struct plan *old = NULL;
 	bool stand;
@@ -140,12 +163,17 @@ static int amend(struct run *r, const struct plan_sum *sum, void (*show)(const c
 		return err_set(e, ERR_INTEGRITY, "ledger of plan %s: plan.yaml is missing", r->plan->name);
 	if (plan_parse("the recorded plan", r->plan->dir, text.data, text.len, &old, &faults) < 0)
 		return plan_faults_err(&faults, e);
-	if (check_allowed(r, old, e) < 0 || approvals_stand(r, old, &stand, e) < 0 || difference(old, r->plan, &diff, e) < 0)
+	if (check_allowed(r, old, e) < 0 || approvals_stand(r, old, &stand, e) < 0 || difference(old, r->plan, &diff, e) < 0 ||
+	    changed_files(r, sum, &files, e) < 0)
+		return -1;
+	if (show && !diff.len)
+		buf_printf(&diff, "changed: %s\n", files.len ? files.data : "the list of its files");
+	if (buf_finish(&diff, e) < 0)
 		return -1;
 	if (show)
-		show(diff.len ? diff.data : "a file that the plan pulls in has changed\n");
+		show(diff.data);
 	if (stand && !r->o->amend) {
-		err_set(e, ERR_REFUSED, "plan %s was edited after it was approved (%s changed)", r->plan->name, diff.len ? "the plan" : "a file it pulls in");
+		err_set(e, ERR_REFUSED, "plan %s was edited after it was approved (changed: %s)", r->plan->name, files.len ? files.data : "the list of its files");
 		return err_hint(e, "put it back, or run with --amend REASON: then its approvals fall");
 	}
 	return record(r, sum, true, e);
