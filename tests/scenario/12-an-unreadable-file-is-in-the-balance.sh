@@ -49,3 +49,4 @@ balance move www >"$TOP/summary"
 [ "$(field skipped <"$TOP/summary")" -ge 1 ] || fail 'the socket is not counted as skipped'
 expect 0 show move www --skipped
 says "$OUT" c/sock
+expect 0 audit "$WS"
