@@ -17,12 +17,17 @@
 struct progress {
 	pthread_mutex_t lock;
 	bool json, quiet, tty;
+	bool stream;			/* with --json: run prints objects as it goes, the others one object at their end */
 	char *plan, *zone;
 	bool drawn;			/* the bar stands on the terminal */
 	int64_t last_ns;		/* last time something was shown */
 	char dataset[PLAN_NAME_MAX + 1], stage[32];
+	struct run_progress latest;	/* points to dataset and stage */
+	bool unseen;			/* latest was not shown */
 	struct eta eta;
 };
+
+static void show_unseen(struct progress *p);
 
 static void clear_bar(struct progress *p)
 {
@@ -47,6 +52,7 @@ struct progress *progress_new(const struct cli_context *c, const char *plan, con
 		return NULL;
 	(void)pthread_mutex_init(&p->lock, NULL);
 	p->json = c->json;
+	p->stream = c->command && strcmp(c->command->name, "run") == 0;
 	p->quiet = c->quiet;
 	p->tty = isatty(2) && !c->json && strcmp(getenv("TERM") ? getenv("TERM") : "", "dumb") != 0;
 	p->plan = strdup(plan);
@@ -62,6 +68,7 @@ void progress_free(struct progress *p)
 	if (!p)
 		return;
 	log_set_hook(NULL, NULL);
+	show_unseen(p);
 	clear_bar(p);
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p->plan);
@@ -174,8 +181,13 @@ static bool due(struct progress *p, int64_t now_ns)
 {
 	int64_t every = p->json ? JSON_NS : p->tty ? BAR_NS : LINE_NS;
 
-	if (p->quiet && !p->json)
+	if (p->json ? !p->stream : p->quiet)
 		return false;
+	p->unseen = true;
+	if (!p->last_ns && !p->tty) {
+		p->last_ns = now_ns;	/* a list needs no line that says 0; how it ended comes in any case */
+		return false;
+	}
 	if (p->last_ns && now_ns - p->last_ns < every)
 		return false;
 	p->last_ns = now_ns;
@@ -188,11 +200,15 @@ static void follow(struct progress *p, const struct run_progress *now, double t)
 	const char *dataset = now->dataset ? now->dataset : "", *stage = now->stage ? now->stage : "";
 
 	if (strcmp(p->dataset, dataset) != 0 || strcmp(p->stage, stage) != 0) {
+		show_unseen(p);
 		(void)snprintf(p->dataset, sizeof(p->dataset), "%s", dataset);
 		(void)snprintf(p->stage, sizeof(p->stage), "%s", stage);
 		p->eta = (struct eta)ETA_INIT;
 		p->last_ns = 0;
 	}
+	p->latest = *now;
+	p->latest.dataset = p->dataset;
+	p->latest.stage = p->stage;
 	if (p->eta.samples == 0 || t - p->eta.t >= SAMPLE_S)
 		eta_sample(&p->eta, t, now->entries, now->bytes);
 }
@@ -203,6 +219,7 @@ static void show(struct progress *p, const struct run_progress *now)
 	int columns = p->tty ? terminal_columns() - 1 : 200;
 	char line[1024];
 
+	p->unseen = false;
 	if (p->json) {
 		put_json(progress_json(p, now, eta_s));
 		return;
@@ -217,10 +234,24 @@ static void show(struct progress *p, const struct run_progress *now)
 	(void)fflush(stderr);
 }
 
-void progress_update(struct progress *p, const struct run_progress *now)
+/* A list keeps how each act ended; a terminal's bar just goes. */
+static void show_unseen(struct progress *p)
+{
+	if (p->unseen && !p->tty)
+		show(p, &p->latest);
+	p->unseen = false;
+}
+
+void progress_update(struct progress *p, const struct run_progress *seen)
 {
 	int64_t ns = clock_mono_ns();
+	struct run_progress copy = *seen, *now = &copy;
 
+	/* Totals are those of the last look: a source that has grown beyond them has none that are known. */
+	if (now->entries > now->total_entries)
+		now->total_entries = 0;
+	if (now->bytes > now->total_bytes)
+		now->total_bytes = 0;
 	pthread_mutex_lock(&p->lock);
 	follow(p, now, (double)ns / 1e9);
 	if (due(p, ns))
@@ -234,6 +265,7 @@ void progress_stage(struct progress *p, const char *stage, const char *state, co
 	json_t *obj;
 
 	pthread_mutex_lock(&p->lock);
+	show_unseen(p);
 	clear_bar(p);
 	if (p->json) {
 		obj = json_pack("{s:s,s:s,s:s,s:s,s:s}", "event", "stage", "plan", p->plan, "stage", stage, "state", state, "at",
