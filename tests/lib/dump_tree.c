@@ -141,7 +141,7 @@ static void put_ranges(int fd, uint64_t size, const char *path)
 
 	printf(" [");
 	while ((uint64_t)at < size) {
-		off_t data = lseek(fd, at, SEEK_DATA), hole;
+		off_t data = lseek(fd, at, SEEK_DATA), hole = 0;
 
 		if (data < 0 && errno == ENXIO)
 			break;
@@ -157,7 +157,7 @@ static void put_ranges(int fd, uint64_t size, const char *path)
 static void put_allocated(int fd, uint64_t size, const char *path)
 {
 	enum { BATCH = 128 };
-	struct { struct fiemap f; struct fiemap_extent x[BATCH]; } q;
+	union { struct fiemap f; char room[sizeof(struct fiemap) + BATCH * sizeof(struct fiemap_extent)]; } q;
 	uint64_t next = 0, from = 0, to = 0;
 	bool last = size == 0;
 
@@ -176,13 +176,13 @@ static void put_allocated(int fd, uint64_t size, const char *path)
 		if (q.f.fm_mapped_extents == 0)
 			break;
 		for (uint32_t i = 0; i < q.f.fm_mapped_extents; i++) {
-			uint64_t a = q.x[i].fe_logical, b = a + q.x[i].fe_length;
+			uint64_t a = q.f.fm_extents[i].fe_logical, b = a + q.f.fm_extents[i].fe_length;
 
 			if (a != to && to > from)
 				printf("%" PRIu64 "-%" PRIu64 " ", from, to);
 			from = a != to ? a : from;
 			to = next = b;
-			last = last || (q.x[i].fe_flags & FIEMAP_EXTENT_LAST);
+			last = last || (q.f.fm_extents[i].fe_flags & FIEMAP_EXTENT_LAST);
 		}
 	}
 	if (to > from)

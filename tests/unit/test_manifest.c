@@ -294,7 +294,7 @@ static void any_other_spelling_is_refused(void **state)
 	static const char *const wrong[] = {
 		"", "#mtree\n", ". type=dir mode=0755 uid=0 gid=0 time=1.000000000\n", "#mtree \n. type=dir\n",
 		"#mtree\n" FILE_A,						/* no root */
-		ROOT ROOT + 7,							/* twice */
+		&(ROOT ROOT)[7],							/* twice */
 		ROOT FILE_A FILE_A,
 		ROOT "./b/c type=file mode=0644 uid=0 gid=0 time=1.000000000 nlink=1 size=0\n",	/* no parent */
 		ROOT FILE_A "./a/c type=file mode=0644 uid=0 gid=0 time=1.000000000 nlink=1 size=0\n",	/* beneath a file */

@@ -80,7 +80,6 @@ static void expect(struct state *s, const char *dataset, uint64_t pass, const ch
 
 static void sql(const char *text)
 {
-	OWN_BUF struct buf b = BUF_INIT;
 	char cmd[2048];
 
 	(void)snprintf(cmd, sizeof(cmd), "sqlite3 state.db \"%s\"", text);
@@ -157,6 +156,7 @@ static void the_file_is_wal_and_says_whose_it_is(void **state)
 	OWN(state_closep) struct state *s = opened();
 	OWN_BUF struct buf b = BUF_INIT;
 
+	assert_non_null(s);
 	assert_int_equal(shell(dir, "sqlite3 state.db 'pragma journal_mode; pragma application_id; pragma user_version'", NULL, &b), 0);
 	assert_string_equal(b.data, "wal\n1463964500\n1\n");
 }
