@@ -3,6 +3,7 @@
  *
  * apply.c        messages in, acknowledgements out
  * apply_object.c packs and slices
+ * apply_lock.c   inode flags that bar a change
  * apply_tree.c   names: parents, putting in place, links, removal
  * apply_final.c  directory attributes when their contents are done
  *
@@ -79,6 +80,14 @@ int tree_remove(struct apply *ap, const char *path, enum entry_type type, struct
 int tree_drop_asides(struct apply *ap, struct err *e) MUST_CHECK;	/* reports those with foreign entries */
 void tree_forget_parent(struct apply *ap);
 enum entry_type tree_type(uint32_t st_mode);				/* 0: none of ours */
+
+/* ---- apply_lock.c: immutable and append-only, where the plan has flags (MSG_F_FLAGS) and we are root ---- */
+
+/* EPERM came: lift what stands in the way of a change of name in dir, from dir itself and name (may be NULL).  True: try again.
+   What was lifted comes back with the entry's and its directory's own MSG_FINAL; errno stays. */
+bool tree_unlock(struct apply *ap, int dir, const char *name);
+int tree_unlock_inode(struct apply *ap, int dir, const char *name, int *had) MUST_CHECK;
+int tree_relock(int fd, int had, struct err *e) MUST_CHECK;
 
 /* ---- apply_object.c ---- */
 

@@ -80,7 +80,8 @@ int tree_stage_open(struct apply *ap, struct err *e)
 	for (;;) {
 		OWN_FD int fd = -1;
 
-		if (mkdirat(root, STAGING, 0700) < 0 && errno != EEXIST)
+		if (mkdirat(root, STAGING, 0700) < 0 && errno != EEXIST &&
+		    (errno != EPERM || !tree_unlock(ap, root, NULL) || mkdirat(root, STAGING, 0700) < 0))
 			return err_sys(e, "mkdir %s/" STAGING, esc_s(ap->a->root_path));
 		fd = openat(root, STAGING, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
@@ -157,24 +158,24 @@ static bool open_up(int dir)
 }
 
 /* A directory name beneath dir; what stands there and is none gives way. */
-static int make_dir(int dir, const char *name, struct err *e)
+static int make_dir(struct apply *ap, int dir, const char *name, struct err *e)
 {
-	for (int tries = 0; tries < 3; tries++) {
+	for (int tries = 0; tries < 4; tries++) {
 		if (mkdirat(dir, name, 0700) == 0 || (errno == EEXIST && is_dir(dir, name)))
 			return 0;
-		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT)
+		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT && errno != EPERM)
 			return err_sys(e, "cannot replace %s by a directory", esc_s(name));
-		if (errno == EACCES && !open_up(dir))
+		if ((errno == EACCES && !open_up(dir)) || (errno == EPERM && !tree_unlock(ap, dir, name)))
 			return err_sys(e, "mkdir %s", esc_s(name));
 	}
 	return err_sys(e, "mkdir %s", esc_s(name));
 }
 
 /* Component by component, making what is missing. */
-static int make_parents(int root, const char *dirs, struct err *e)
+static int make_parents(struct apply *ap, const char *dirs, struct err *e)
 {
 	OWN_FREE char *copy = strdup(dirs);
-	OWN_FD int cur = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	OWN_FD int cur = fcntl(ap->a->root, F_DUPFD_CLOEXEC, 0);
 	char *save = NULL;
 
 	if (!copy || cur < 0)
@@ -182,7 +183,7 @@ static int make_parents(int root, const char *dirs, struct err *e)
 	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
 		int next;
 
-		if (make_dir(cur, name, e) < 0)
+		if (make_dir(ap, cur, name, e) < 0)
 			return -1;
 		next = openat(cur, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
@@ -208,7 +209,7 @@ static int parent_of(struct apply *ap, const char *path, const char **base, stru
 	tree_forget_parent(ap);
 	fd = path_open_beneath(ap->a->root, dirs, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
-		fd = make_parents(ap->a->root, dirs, e);
+		fd = make_parents(ap, dirs, e);
 	else if (fd < 0)
 		return err_sys(e, "open directory %s", esc_s(dirs));
 	if (fd < 0)
@@ -235,7 +236,7 @@ int tree_dir(struct apply *ap, const char *path, struct err *e)
 		return 0;
 	if ((dir = parent_for_writing(ap, path, &base, e)) < 0)
 		return -1;
-	return make_dir(dir, base, e);
+	return make_dir(ap, dir, base, e);
 }
 
 /* ---- a directory in whose place something else comes ---- */
@@ -277,12 +278,15 @@ static int set_aside(struct apply *ap, int dir, const char *base, const char *pa
 
 	if (unlinkat(dir, base, AT_REMOVEDIR) == 0)
 		return 0;
+	if (errno == EPERM && tree_unlock(ap, dir, base) && unlinkat(dir, base, AT_REMOVEDIR) == 0)
+		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return err_sys(e, "a directory stands in its place");
 	if (aside_name(path, aside, e) < 0)
 		return -1;
 	(void)unlinkat(dir, aside, AT_REMOVEDIR);	/* an empty one of before */
-	if (sys_renameat(SITE, dir, base, dir, aside) < 0)
+	if (sys_renameat(SITE, dir, base, dir, aside) < 0 &&
+	    (errno != EPERM || !tree_unlock(ap, dir, base) || sys_renameat(SITE, dir, base, dir, aside) < 0))
 		return err_sys(e, "cannot set aside the directory in its place as %s", aside);
 	return remember_aside(ap, path, e);
 }
@@ -316,7 +320,7 @@ static int put_in_place(struct apply *ap, const char *tmp, const char *path, str
 	const char *base;
 	int dir = parent_for_writing(ap, path, &base, e);
 
-	for (int tries = 0; dir >= 0 && tries < 3; tries++) {
+	for (int tries = 0; dir >= 0 && tries < 4; tries++) {
 		if (sys_renameat(SITE, ap->staging, tmp, dir, base) == 0)
 			return 0;
 		if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
@@ -324,7 +328,7 @@ static int put_in_place(struct apply *ap, const char *tmp, const char *path, str
 				break;
 			continue;
 		}
-		if (errno == EACCES && open_up(dir))
+		if ((errno == EACCES && open_up(dir)) || (errno == EPERM && tree_unlock(ap, dir, base)))
 			continue;
 		if (errno == EXDEV)
 			(void)err_set(e, ERR_PERMANENT, "another file system is mounted inside the target; a dataset stays on one");
@@ -417,8 +421,9 @@ int tree_link(struct apply *ap, const struct entry *en, struct err *e)
 	const char *from, *base;
 	OWN_FD int source = path_open_parent(ap->a->root, en->link_to, &from);
 	struct stat first, here;
+	OWN_FD int locked = -1;
 	char tmp[TMP_NAME];
-	int dir;
+	int dir, had = 0;
 
 	if (source < 0 || fstatat(source, from, &first, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, "its first name %s", esc_s(en->link_to));
@@ -429,9 +434,13 @@ int tree_link(struct apply *ap, const struct entry *en, struct err *e)
 	if (fstatat(dir, base, &here, AT_SYMLINK_NOFOLLOW) == 0 && here.st_ino == first.st_ino && here.st_dev == first.st_dev)
 		return 0;
 	tree_tmp_name(ap, tmp);
-	if (linkat(source, from, ap->staging, tmp, 0) < 0)
+	if (linkat(source, from, ap->staging, tmp, 0) < 0 &&
+	    (errno != EPERM || (locked = tree_unlock_inode(ap, source, from, &had)) < 0 ||
+	     linkat(source, from, ap->staging, tmp, 0) < 0))
 		return err_sys(e, "cannot link it to %s", esc_s(en->link_to));
-	return put_in_place(ap, tmp, en->path, e);
+	if (put_in_place(ap, tmp, en->path, e) < 0)
+		return -1;
+	return locked >= 0 ? tree_relock(locked, had, e) : 0;
 }
 
 /* ---- removal ---- */
@@ -481,12 +490,12 @@ static int remove_here(struct apply *ap, const char *path, enum entry_type type,
 		return errno == ENOENT ? 1 : err_sys(e, "stat");
 	if (tree_type(st.st_mode) != type)
 		return 1;
-	for (int tries = 0; tries < 2; tries++) {
+	for (int tries = 0; tries < 3; tries++) {
 		if (sys_unlinkat(SITE, dir, base, type == ENTRY_DIR ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
 			return 0;
 		if (errno == ENOTEMPTY || errno == EEXIST)
 			return err_set(e, ERR_PERMANENT, "foreign entries inside; the directory was kept");
-		if (errno != EACCES || !open_up(dir))
+		if (!(errno == EACCES && open_up(dir)) && !(errno == EPERM && tree_unlock(ap, dir, base)))
 			break;
 	}
 	return err_sys(e, "cannot remove it");
