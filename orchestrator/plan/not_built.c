@@ -46,8 +46,6 @@ int plan_not_built(const struct plan *p, struct err *e)
 		return -1;
 	if (p->package.encrypt.n)
 		return no(e, p, nowhere, "package.encrypt");
-	if (p->archive.sm3)
-		return no(e, p, nowhere, "archive.digests: sm3");
 	if (p->clear.ndevices)
 		return no(e, p, p->clear.devices[0].pos, "clear.devices");
 	if (p->clear.given && p->clear.method != METHOD_AUTO && p->clear.method != METHOD_OVERWRITE)
