@@ -9,6 +9,7 @@
 #include "resend.h"
 #include "runner.h"
 #include "verify.h"
+#include "window.h"
 
 static int wants_files(const struct plan_dataset *d, struct err *e)
 {
@@ -95,11 +96,17 @@ static int blocked(struct run *r, const struct sums *s, struct err *e)
 int stage_copy(struct run *r, struct err *e)
 {
 	struct sums s = { .blocked = 0 };
+	struct err closed = ERR_INIT;
 	bool only = r->o->only && r->o->only[0];
 
+	if (window_open(r, e) < 0)
+		return -1;
 	if (!only && run_event(r, NULL, "copy", "started", NULL, e, "copy started") < 0)
 		return -1;
 	for (int pass = 1; pass <= r->plan->passes.max; pass++) {
+		/* A window that closed meanwhile ends the repetition, not the run: what was copied stands. */
+		if (pass > 1 && window_open(r, &closed) < 0)
+			break;
 		memset(&s, 0, sizeof(s));
 		if (pass_over_all(r, "copy", &s, e) < 0)
 			return -1;
