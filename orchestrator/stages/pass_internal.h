@@ -3,6 +3,7 @@
 #define PASS_INTERNAL_H
 
 #include "known.h"
+#include "pace.h"
 #include "pack.h"
 #include "pass.h"
 #include "passfile.h"
@@ -74,6 +75,7 @@ struct pass {
 	struct u64set touched;		/* directories whose attributes must be set again */
 	char *prev;			/* path of the last ENTRY, for prefix coding */
 	uint64_t gone_count, last_entries, last_bytes;
+	struct pace pace;
 	struct run_progress progress;
 	int64_t shown;
 	struct pass_result result;
