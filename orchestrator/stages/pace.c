@@ -6,10 +6,10 @@
 
 #define BURST_NS 100000000LL	/* so much may be ahead: sleeping for less costs more than it keeps */
 
-void pace_bytes(struct pace *p, uint64_t n)
+void pace_bytes(struct pace *p, uint64_t n, const atomic_bool *stop)
 {
-	int64_t now, ahead;
-	struct timespec t;
+	const struct timespec nap = { 0, BURST_NS };
+	int64_t now;
 
 	if (!p->rate)
 		return;
@@ -17,9 +17,6 @@ void pace_bytes(struct pace *p, uint64_t n)
 	if (p->free_at < now)
 		p->free_at = now;
 	p->free_at += (int64_t)((double)n * 1e9 / (double)p->rate);
-	ahead = p->free_at - now;
-	if (ahead < BURST_NS)
-		return;
-	t = (struct timespec){ ahead / 1000000000, ahead % 1000000000 };
-	(void)nanosleep(&t, NULL);
+	while (p->free_at - clock_mono_ns() >= BURST_NS && !atomic_load(stop))
+		(void)nanosleep(&nap, NULL);
 }

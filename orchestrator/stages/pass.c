@@ -313,7 +313,7 @@ static int receive(struct pass *p, struct err *e)
 			return -1;
 		if (got == 0)
 			return 0;
-		pace_bytes(&p->pace, f.len);
+		pace_bytes(&p->pace, f.len, &p->r->cancelled);
 		if (take(p, &f, e) < 0 || pass_flush(p, false, false, e) < 0 || run_check(p->r, e) < 0)
 			return -1;
 		show(p, false);
