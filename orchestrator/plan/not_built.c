@@ -46,6 +46,8 @@ int plan_not_built(const struct plan *p, struct err *e)
 		return -1;
 	if (p->package.encrypt.n)
 		return no(e, p, nowhere, "package.encrypt");
+	if (!p->archive.keep)
+		return no(e, p, nowhere, "archive.keep: no");
 	if (p->clear.ndevices)
 		return no(e, p, p->clear.devices[0].pos, "clear.devices");
 	if (p->clear.given && p->clear.method != METHOD_AUTO && p->clear.method != METHOD_OVERWRITE)

@@ -73,10 +73,15 @@ const enum plan_stage *runner_next(const struct run *r)
 /* Between freeze and smoke nothing waits for a person: their gates are looked at together, before freeze. */
 static int check_gates(struct run *r, enum plan_stage s, struct err *e)
 {
-	if (s != STAGE_FREEZE)
-		return s >= STAGE_FINAL && s <= STAGE_SMOKE ? 0 : gate_pass(r, plan_stage_name(s), e);
+	int freeze = plan_stage_index(r->plan, STAGE_FREEZE);
+
+	if (s != STAGE_FREEZE) {
+		bool looked_at = s >= STAGE_FINAL && s <= STAGE_SMOKE && freeze >= 0 && freeze < plan_stage_index(r->plan, s);
+
+		return looked_at ? 0 : gate_pass(r, plan_stage_name(s), e);
+	}
 	for (enum plan_stage g = STAGE_FREEZE; g <= STAGE_SMOKE; g++)
-		if (plan_stage_index(r->plan, g) >= 0 && gate_pass(r, plan_stage_name(g), e) < 0)
+		if (plan_stage_index(r->plan, g) >= freeze && gate_pass(r, plan_stage_name(g), e) < 0)
 			return -1;
 	return 0;
 }
