@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "io.h"
 
@@ -59,18 +62,47 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-/* ---- where the file system says that holes are: hints, believed only where zeros are read ---- */
-
-struct map { int fd; bool sparse; uint64_t start, end; bool hole; uint64_t size; };
+/*
+ * ---- where the file system says that holes are: hints, believed only where zeros are read ----
+ *
+ * SEEK_HOLE calls preallocated space a hole or not by whether its zeros are in the page cache just now.  It was allocated on purpose
+ * and stays so: FIEMAP tells.  Block counts tell nothing, they include blocks of attributes and of preallocation beyond the end.
+ */
+struct map { int fd; bool sparse, no_fiemap, synced; uint64_t start, end; bool hole; uint64_t size; };
 
 static bool has_holes(int fd, const struct statx *st)
 {
-	off_t hole;
+	off_t hole = st->stx_size ? lseek(fd, 0, SEEK_HOLE) : -1;
 
-	if (st->stx_size == 0 || st->stx_blocks * 512 >= st->stx_size)
-		return false;
-	hole = lseek(fd, 0, SEEK_HOLE);
 	return hole >= 0 && (uint64_t)hole < st->stx_size;
+}
+
+/* m is a hole by SEEK_HOLE: cut it where preallocated space begins, or make it data where that is what stands there. */
+static void split_unwritten(struct map *m)
+{
+	struct { struct fiemap f; struct fiemap_extent x[4]; } q = { .f = { .fm_start = m->start, .fm_length = m->end - m->start,
+		.fm_flags = m->synced ? 0 : FIEMAP_FLAG_SYNC, .fm_extent_count = 4 } };
+
+	if (m->no_fiemap)
+		return;
+	/* Once a file: what is delayed is not yet what it will be. */
+	if (ioctl(m->fd, FS_IOC_FIEMAP, &q) < 0) {
+		m->no_fiemap = true;
+		return;
+	}
+	m->synced = true;
+	for (uint32_t i = 0; i < q.f.fm_mapped_extents && i < 4; i++) {
+		uint64_t from = q.x[i].fe_logical, to = from + q.x[i].fe_length;
+
+		if (!(q.x[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN) || (q.x[i].fe_flags & FIEMAP_EXTENT_DELALLOC) || to <= m->start)
+			continue;
+		m->hole = from > m->start;
+		if (m->hole && from < m->end)
+			m->end = from;
+		else if (!m->hole && to < m->end)
+			m->end = to;
+		return;
+	}
 }
 
 /* Set m to the range that holds at. */
@@ -79,7 +111,7 @@ static void map_move(struct map *m, uint64_t at)
 	off_t data, hole;
 
 	if (!m->sparse) {
-		*m = (struct map){ m->fd, false, 0, m->size, false, m->size };
+		*m = (struct map){ .fd = m->fd, .end = m->size, .size = m->size };
 		return;
 	}
 	data = lseek(m->fd, (off_t)at, SEEK_DATA);
@@ -87,6 +119,7 @@ static void map_move(struct map *m, uint64_t at)
 	m->hole = data < 0 ? errno == ENXIO : (uint64_t)data > at;
 	if (m->hole) {
 		m->end = data < 0 || (uint64_t)data > m->size ? m->size : (uint64_t)data;
+		split_unwritten(m);
 		return;
 	}
 	hole = lseek(m->fd, (off_t)at, SEEK_HOLE);
@@ -94,6 +127,16 @@ static void map_move(struct map *m, uint64_t at)
 }
 
 /* ---- one reading ---- */
+
+/* A hole that was filled, or preallocated, from end to end is none: then there is no layout to keep. */
+static void drop_full_layout(struct entry *en)
+{
+	if (!(en->has & ENTRY_HAS_LAYOUT) || en->layout_count != 1 || en->layout[0].offset || en->layout[0].length != en->size)
+		return;
+	en->has &= ~(uint32_t)ENTRY_HAS_LAYOUT;
+	en->layout_count = 0;
+	free(take_ptr(&en->layout));
+}
 
 /* One run of bytes in r->data: into layout and slices.  l NULL: only hashed. */
 static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n, struct entry *en, struct emit_large *l, struct err *e)
@@ -136,6 +179,7 @@ static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, stru
 		at += (uint64_t)got;
 	}
 	en->size = at;
+	drop_full_layout(en);
 	hash_end(r, en);
 	return l ? emit_large_end(&r->emit, l, e) : 0;
 }

@@ -2,10 +2,10 @@
  * dump_tree DIR - one line for everything that can be told apart in a tree, for the tests to compare two trees with.
  *
  * It shares no code with the program and reads in another way: names by getdents64, no path longer than one component, attributes by
- * statx, the ranges of a file by SEEK_DATA and SEEK_HOLE, and apart from that which of them FIEMAP calls allocated.  Of times it
- * prints the modification time; of the ctime, the inode number and the birth time nothing, for nobody can copy them.
+ * statx, the ranges of a file by FIEMAP (what is allocated, written or not: SEEK_DATA depends on the page cache there), else by
+ * SEEK_DATA and SEEK_HOLE.  Of times it prints the modification time; of the ctime, the inode number and the birth time nothing, for nobody can copy them.
  *
- *   PATH type mode uid gid mtime size nlink [device] [-> target] [= first name] {flags} [data ranges] [allocated ranges] (content) <attributes>
+ *   PATH type mode uid gid mtime size nlink [device] [-> target] [= first name] {flags} [ranges] (content) <attributes>
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -169,9 +169,10 @@ static void put_allocated(int fd, uint64_t size, const char *path)
 		q.f.fm_flags = FIEMAP_FLAG_SYNC;
 		q.f.fm_extent_count = BATCH;
 		if (ioctl(fd, FS_IOC_FIEMAP, &q) < 0) {
-			if (errno == EOPNOTSUPP || errno == ENOTTY)
-				break;
-			die("FIEMAP", path);
+			if (errno != EOPNOTSUPP && errno != ENOTTY)
+				die("FIEMAP", path);
+			put_ranges(fd, size, path);
+			break;
 		}
 		if (q.f.fm_mapped_extents == 0)
 			break;
@@ -233,7 +234,6 @@ static void put_file(int opath, const struct statx *st, const char *path)
 	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0)
 		printf(" {%x}", (unsigned)flags & (FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL));
 	if (S_ISREG(st->stx_mode)) {
-		put_ranges(fd, st->stx_size, path);
 		put_allocated(fd, st->stx_size, path);
 		put_content(fd, path);
 	}
