@@ -128,16 +128,15 @@ static int touch_parent(struct pass *p, const struct entry *en, struct err *e)
 	return u64set_add(&p->touched, key) < 0 ? err_sys(e, "pass") : 0;
 }
 
-/* place with bit 0 = differs from the last version (or from nothing) */
-static int found(struct pass *p, const struct entry *en, uint64_t place, bool changed, struct err *e)
+static int found(struct pass *p, const struct entry *en, uint64_t place, unsigned marks, struct err *e)
 {
 	p->progress.entries++;
-	if (changed) {
+	if (marks & FOUND_CHANGED) {
 		p->result.changed++;
 		if (touch_parent(p, en, e) < 0)
 			return -1;
 	}
-	return passfile_add(p->found, en, place << 1 | (changed ? 1 : 0), e);
+	return passfile_add(p->found, en, place << FOUND_MARKS | marks, e);
 }
 
 static int take_same(struct pass *p, uint64_t count, struct err *e)
@@ -149,7 +148,7 @@ static int take_same(struct pass *p, uint64_t count, struct err *e)
 			return err_set(e, ERR_INTEGRITY, "the source agent reports more known entries than it was told");
 		p->head.entry.outcome = ENTRY_UNCHANGED;
 		if (pass_place(p, &p->head.at, &place, e) < 0 ||
-		    found(p, &p->head.entry, place, p->head.acked || !p->head.in_version, e) < 0 || advance(p, e) < 0)
+		    found(p, &p->head.entry, place, p->head.acked || !p->head.in_version ? FOUND_CHANGED : 0, e) < 0 || advance(p, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -215,12 +214,28 @@ static bool differs(const struct pass *p, const struct msg_entry *m, const struc
 	    strcmp(p->head.entry.link_to ? p->head.entry.link_to : "", en->link_to ? en->link_to : "") != 0;
 }
 
+/*
+ * Does the target make it complete, attributes and all, from the objects of this session?  The rest is set again from its entry:
+ * flags bar further changes and come last, packs have no room for every attribute and no fractions of a second before 1970.
+ */
+static bool arrives_whole(const struct msg_entry *m)
+{
+	const struct entry *en = &m->entry;
+
+	if (en->outcome != ENTRY_COPIED || en->link_to || en->mtime_s < 0 || (en->has & ENTRY_HAS_FLAGS))
+		return false;
+	if (m->content == MSG_CONTENT_LARGE)
+		return true;
+	return m->content == MSG_CONTENT_PACK && (en->type == ENTRY_FILE || en->type == ENTRY_SYMLINK) &&
+	    !(en->has & (ENTRY_HAS_XATTR | ENTRY_HAS_ACL));
+}
+
 static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	OWN(msg_entry_dispose) struct msg_entry m = { .content = MSG_CONTENT_NONE };
 	OWN(entry_freep) struct entry *en = NULL;
+	unsigned marks;
 	uint64_t place;
-	bool changed;
 
 	if (msg_entry_decode(f->data, f->len, &m, p->prev, e) < 0)
 		return -1;
@@ -234,8 +249,8 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	/* A file whose content moved under the reader is read again next time, whatever its times say. */
 	if (en->outcome == ENTRY_UNSETTLED && (en->has & ENTRY_HAS_SCAN))
 		en->scan.racy = true;
-	changed = differs(p, &m, en);
-	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, changed, e) < 0)
+	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0);
+	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, marks, e) < 0)
 		return -1;
 	p->progress.bytes += en->type == ENTRY_FILE ? en->size : 0;
 	if (at_head(p, en) && advance(p, e) < 0)

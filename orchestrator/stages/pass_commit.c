@@ -116,8 +116,8 @@ static int write_entries(struct pass *p, struct output *o, struct err *e)
 
 		if ((got = passfile_next(p->found, &en, &place, e)) != 1)
 			return got;
-		if (check_content(p, a, &en, place >> 1, place & 1, e) < 0 || run_check(p->r, e) < 0 ||
-		    write_entry(p, o, &names, &en, place >> 1, e) < 0)
+		if (check_content(p, a, &en, place >> FOUND_MARKS, place & FOUND_CHANGED, e) < 0 || run_check(p->r, e) < 0 ||
+		    write_entry(p, o, &names, &en, place >> FOUND_MARKS, e) < 0)
 			return -1;
 	}
 }

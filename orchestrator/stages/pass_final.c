@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Changed entries, and directories in which something was made or removed: their times must be set again. */
+/* Changed entries that are not there whole already, and directories in which something was made or removed: their times must be set again. */
 static int send_finals(struct pass *p, struct err *e)
 {
 	uint64_t place;
@@ -18,7 +18,9 @@ static int send_finals(struct pass *p, struct err *e)
 			return got;
 		if (en.outcome == ENTRY_SKIPPED || en.outcome == ENTRY_FAILED)
 			continue;
-		if (!(place & 1) && !(en.type == ENTRY_DIR && u64set_has(&p->touched, u64set_key(en.path, en.path_len))))
+		if (place & FOUND_WHOLE)
+			continue;
+		if (!(place & FOUND_CHANGED) && !(en.type == ENTRY_DIR && u64set_has(&p->touched, u64set_key(en.path, en.path_len))))
 			continue;
 		if (target_final(&p->target, &en, e) < 0)
 			return -1;

@@ -14,6 +14,11 @@
 #define FLUSH_ROWS 20000u		/* or entries, or */
 #define FLUSH_NS 3000000000LL		/* time */
 
+/* What a number of the found file holds beside the place. */
+#define FOUND_CHANGED 1u		/* differs from the last version, or from nothing */
+#define FOUND_WHOLE 2u			/* an object of this session makes it at the target, attributes and all */
+#define FOUND_MARKS 2			/* bits */
+
 /* An object on its way from the source, by ordinal (ordinal - 1 is the index). */
 struct pass_object {
 	struct store_put *put;		/* open, else NULL */
