@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "esc.h"
+
 static enum err_class class_of_errno(int n)
 {
 	switch (n) {
@@ -25,6 +27,7 @@ int err_set(struct err *e, enum err_class c, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
+	esc_trim(e->text);
 	return -1;
 }
 
@@ -44,6 +47,7 @@ int err_sys(struct err *e, const char *fmt, ...)
 		(void)snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s",
 		    strerror_r(saved, tmp, sizeof(tmp)));
 	}
+	esc_trim(e->text);
 	return -1;
 }
 
@@ -54,12 +58,14 @@ int err_at(struct err *e, const char *fmt, ...)
 	int n;
 
 	(void)snprintf(old, sizeof(old), "%.*s", (int)sizeof(old) - 1, e->text);
+	esc_trim(old);
 	va_start(ap, fmt);
 	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(e->text))
 		(void)snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %.*s",
 		    (int)sizeof(old) - 1, old);
+	esc_trim(e->text);
 	return -1;
 }
 
@@ -74,6 +80,7 @@ int err_hint(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(e->text + n + 2, sizeof(e->text) - n - 2, fmt, ap);
 	va_end(ap);
+	esc_trim(e->text);
 	return -1;
 }
 

@@ -93,11 +93,24 @@ char *esc_into(char *out, size_t size, const void *p, size_t n)
 		len = 0;
 	if (len)
 		memcpy(out, b.data, len);
-	if (len < b.len)	/* cut: never inside an escape or a character */
-		while (len && ((out[len - 1] & 0x80) || memchr(out + (len > 4 ? len - 4 : 0), '\\', len > 4 ? 4 : len)))
-			len--;
+	/* Cut: never inside an escape (a backslash within the last three bytes began one) or a character. */
+	for (size_t k = 1; len < b.len && k <= 3 && k <= len; k++)
+		if (out[len - k] == '\\')
+			len -= k;
 	out[len] = '\0';
+	esc_trim(out);
 	return out;
+}
+
+void esc_trim(char *s)
+{
+	size_t len = strlen(s), k = 0;
+
+	while (k < 3 && k < len && ((unsigned char)s[len - 1 - k] & 0xc0) == 0x80)
+		k++;
+	/* s[len - 1 - k] begins the last character: whole, or not there any more */
+	if (k < len && ((unsigned char)s[len - 1 - k] & 0x80) && esc_utf8_len(s + len - 1 - k, k + 1) != k + 1)
+		s[len - 1 - k] = '\0';
 }
 
 void esc_put_mtree(struct buf *b, const void *p, size_t n)

@@ -30,6 +30,9 @@ void esc_put_mtree(struct buf *b, const void *p, size_t n);
 /* Bytes of the valid UTF-8 sequence that p (n >= 1 bytes) begins with: 1-4, or 0 when there is none. */
 size_t esc_utf8_len(const void *p, size_t n);
 
+/* Drops an incomplete UTF-8 sequence from the end of a text that was cut to fit: half a character is no text. */
+void esc_trim(char *s);
+
 /* Undo \ooo.  Appends to b; false on a malformed escape. */
 bool esc_undo(struct buf *b, const char *s, size_t n);
 

@@ -16,6 +16,7 @@ void job_close(struct job *j)
 	}
 	if (j->run_open)
 		run_close(&j->run);
+	j->run_open = false;
 	progress_free(j->progress);
 	if (j->lockfd >= 0)
 		(void)close(j->lockfd);
@@ -42,7 +43,12 @@ static int start(struct job *j, const char *digest, bool runner, struct err *e)
 	j->view = progress_view(j->progress);
 	if (run_open(&j->run, j->w, j->plan, digest, &j->options, &j->view, runner, e) < 0)
 		return -1;
+	/* From here on a signal reaches the run itself; one that came before is not forgotten. */
+	pthread_mutex_lock(&j->lock);
 	j->run_open = true;
+	if (j->interrupted)
+		run_cancel(&j->run);
+	pthread_mutex_unlock(&j->lock);
 	return 0;
 }
 
@@ -118,7 +124,11 @@ static void *watch(void *arg)
 	for (;;) {
 		if (sigwait(&set, &sig) != 0)
 			return NULL;
-		run_cancel(&j->run);
+		pthread_mutex_lock(&j->lock);
+		j->interrupted = true;
+		if (j->run_open)
+			run_cancel(&j->run);
+		pthread_mutex_unlock(&j->lock);
 		if (++times == 3)
 			_exit(8);
 	}

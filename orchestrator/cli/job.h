@@ -20,13 +20,14 @@ struct job {
 	struct progress *progress;
 	struct run_view view;
 	struct run run;
-	bool run_open;
+	pthread_mutex_t lock;		/* run_open and interrupted, between the signal thread and the other */
+	bool run_open, interrupted;
 	char *agent;
 	int lockfd;			/* runner only */
 	pthread_t signals;
 	bool watching;
 };
-#define JOB_INIT { .lockfd = -1, .sum = PLAN_SUM_INIT }
+#define JOB_INIT { .lock = PTHREAD_MUTEX_INITIALIZER, .lockfd = -1, .sum = PLAN_SUM_INIT }
 void job_close(struct job *j);
 #define OWN_JOB OWN(job_close)
 

@@ -50,8 +50,10 @@ static int write_batch(struct pass *p, const struct pass_batch *b, struct err *e
 		known_row_encode(&row, r->entry, r->place ? &p->places[r->place - 1].at : &none);
 		if (buf_finish(&key, e) < 0 || buf_finish(&row, e) < 0 ||
 		    state_ack_put(s, p->r->plan->name, p->d->name, p->version, key.data ? key.data : "", key.len,
-		    row.data, row.len, e) < 0)
+		    row.data, row.len, e) < 0) {
+			state_rollback(s);	/* the same handle records the failure */
 			return -1;
+		}
 	}
 	return state_commit(s, e);
 }

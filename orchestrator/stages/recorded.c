@@ -119,6 +119,8 @@ static int check_allowed(struct run *r, const struct plan *old, struct err *e)
 {
 	if (r->standing.clearing)
 		return err_set(e, ERR_REFUSED, "plan %s is clearing: it cannot be edited until that is finished; put the recorded text back", r->plan->name);
+	if (r->standing.cleared)
+		return err_set(e, ERR_REFUSED, "plan %s has cleared its source: nothing of it can be run again; put the recorded text back", r->plan->name);
 	if (old->kind != r->plan->kind)
 		return err_set(e, ERR_REFUSED, "plan %s was recorded as a %s and cannot become a %s; give the new one another name",
 		    r->plan->name, plan_kind_name(old->kind), plan_kind_name(r->plan->kind));
@@ -183,7 +185,8 @@ int recorded_update(struct run *r, const struct plan_sum *sum, void (*show)(cons
 {
 	if (!r->standing.exists)
 		return record(r, sum, false, e);
-	if (strcmp(r->standing.plan_digest, sum->hex) == 0)
+	/* What was abandoned is not recorded anew; the runner says so. */
+	if (r->standing.abandoned || strcmp(r->standing.plan_digest, sum->hex) == 0)
 		return 0;
 	return amend(r, sum, show, e);
 }

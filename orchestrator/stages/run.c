@@ -47,11 +47,17 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 	r->w = w;
 	r->view = view;
 	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest);
-	if (standing_load(w->ledger, plan->name, &r->standing, e) < 0)
+	if (standing_load(w->ledger, plan->name, &r->standing, e) < 0) {
+		run_close(r);
 		return -1;
+	}
 	/* Whoever is no runner writes to places of its own at most (restore): any epoch of today will do there. */
 	r->epoch = (uint64_t)(clock_now_ns() / 1000000000);
-	return runner ? next_epoch(r, e) : 0;
+	if (runner && next_epoch(r, e) < 0) {
+		run_close(r);
+		return -1;
+	}
+	return 0;
 }
 
 void run_close(struct run *r)
@@ -91,7 +97,7 @@ static int remember_head(struct run *r, const struct ledger_event *ev, struct er
 int run_event(struct run *r, struct ledger_txn *t, const char *stage, const char *state, json_t *data,
     struct err *e, const char *text, ...)
 {
-	OWN_FREE char *json = json_dumps(data ? data : json_object(), JSON_COMPACT | JSON_SORT_KEYS);
+	OWN_FREE char *json = data ? json_dumps(data, JSON_COMPACT | JSON_SORT_KEYS) : strdup("{}");
 	OWN_FREE char *line = NULL;
 	char raw[1024], at[CLOCK_TEXT];
 	struct ledger_event ev = { .stage = stage, .state = state, .by = r->o->as ? r->o->as : "",
@@ -102,13 +108,14 @@ int run_event(struct run *r, struct ledger_txn *t, const char *stage, const char
 	va_start(ap, text);
 	(void)vsnprintf(raw, sizeof(raw), text, ap);
 	va_end(ap);
+	esc_trim(raw);
 	for (char *c = raw; *c; c++)
 		if (*c == '\n')
 			*c = ' ';
 	line = strdup(raw);
 	if (!json || !line) {
 		ledger_txn_abandon(t);
-		return err_sys(e, "event");
+		return err_set(e, ERR_TEMPORARY, "record %s %s of plan %s: out of memory", stage, state, r->plan->name);
 	}
 	ev.text = line;
 	ev.data = json;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "esc.h"
 #include "gates.h"
 #include "log.h"
 
@@ -97,21 +98,34 @@ static int blocked_by_failures(struct run *r, enum plan_stage s, struct err *e)
 	return 0;
 }
 
+/* A refusal that is met again for the same reason needs no second event; another reason does. */
+static bool said_before(const struct run *r, enum plan_stage s, enum stage_state now, const char *text)
+{
+	const char *last = r->standing.stage_text[s];
+
+	return now != STAGE_FAILED && r->standing.stages[s] == now && *last && strncmp(last, text, strlen(last)) == 0;
+}
+
 static int record_failure(struct run *r, enum plan_stage s, const struct err *why)
 {
 	struct err e = ERR_INIT;
-	bool refused = why->class == ERR_REFUSED;
+	enum stage_state now = why->class == ERR_WAITING ? STAGE_WAITING : why->class == ERR_REFUSED ? STAGE_REFUSED : STAGE_FAILED;
+	const char *name = plan_stage_name(s), *word = stage_state_name(now);
 	json_t *data;
 
-	/* Recorded where it was seen; or done, and the exit code only says that the outcome is less than was asked for. */
-	if (why->class == ERR_WAITING || r->standing.stages[s] == STAGE_REFUSED || r->standing.stages[s] == STAGE_DONE)
+	/* Done, and the exit code only says that the outcome is less than was asked for. */
+	if (r->standing.stages[s] == STAGE_DONE) {
+		run_show_stage(r, name, "done", r->standing.stage_text[s]);
+		return 0;
+	}
+	run_show_stage(r, name, word, why->text);
+	if (said_before(r, s, now, why->text))
 		return 0;
 	data = json_pack("{s:s,s:i,s:s}", "class", err_class_name(why->class), "exit", err_exit_code(why->class), "text", why->text);
-	if (run_event(r, NULL, plan_stage_name(s), refused ? "refused" : "failed", data, &e, "%.600s", why->text) < 0) {
+	if (run_event(r, NULL, name, word, data, &e, "%.600s", why->text) < 0) {
 		log_error("%s", e.text);
 		return -1;
 	}
-	run_show_stage(r, plan_stage_name(s), refused ? "refused" : "failed", why->text);
 	return 0;
 }
 
@@ -134,6 +148,23 @@ static int run_stage(struct run *r, enum plan_stage s, struct err *e)
 	return 0;
 }
 
+/*
+ * --only makes versions and moves nothing on: beyond copy, where approvals, tests and a clearing rest on the version that there is,
+ * it would pull the ground from under them.
+ */
+static int may_run_only(const struct run *r, struct err *e)
+{
+	const enum plan_stage *next = runner_next(r);
+
+	if (next && *next <= STAGE_COPY)
+		return 0;
+	if (next)
+		err_set(e, ERR_REFUSED, "plan %s stands at %s: --only makes new versions and works until copy only", r->plan->name, plan_stage_name(*next));
+	else
+		err_set(e, ERR_REFUSED, "plan %s is finished: --only would make a version that nobody asked for", r->plan->name);
+	return err_hint(e, "run it without --only");
+}
+
 static int run_only(struct run *r, struct err *e)
 {
 	static int (*const three[])(struct run *, struct err *) = { stage_preflight, stage_copy, stage_verify };
@@ -141,7 +172,9 @@ static int run_only(struct run *r, struct err *e)
 
 	for (const char *const *o = r->o->only; *o; o++)
 		if (!plan_dataset(r->plan, *o))
-			return err_set(e, ERR_USAGE, "plan %s has no dataset %s", r->plan->name, *o);
+			return err_set(e, ERR_USAGE, "plan %s has no dataset %s", r->plan->name, esc_s(*o));
+	if (may_run_only(r, e) < 0)
+		return -1;
 	for (size_t i = 0; i < 3; i++) {
 		run_show_stage(r, names[i], "started", "");
 		if (three[i](r, e) < 0)
@@ -159,7 +192,7 @@ static int find_until(struct run *r, const enum plan_stage *from, int *until, st
 	if (!r->o->until)
 		return 0;
 	if (!plan_stage_parse(r->o->until, &s) || (*until = plan_stage_index(r->plan, s)) < 0)
-		return err_set(e, ERR_USAGE, "plan %s has no stage %s", r->plan->name, r->o->until);
+		return err_set(e, ERR_USAGE, "plan %s has no stage %s", r->plan->name, esc_s(r->o->until));
 	if (*until < (int)(from - r->plan->stages))
 		log_info("plan %s is already beyond %s", r->plan->name, r->o->until);
 	return 0;

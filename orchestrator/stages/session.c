@@ -14,6 +14,7 @@ char *place_name(const char *host, const char *path, char out[PLACE_NAME])
 	buf_printf(&b, "%s:", host);
 	esc_put(&b, path, strlen(path));
 	(void)snprintf(out, PLACE_NAME, "%s", b.data ? b.data : "");
+	esc_trim(out);
 	return out;
 }
 

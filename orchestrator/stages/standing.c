@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "esc.h"
 
 const char *stage_state_name(enum stage_state s)
 {
@@ -152,6 +153,7 @@ static int take_stage(struct standing *s, const struct ledger_event *ev, const j
 		return 0;
 	s->stages[stage] = state_of(ev->state, s->stages[stage]);
 	(void)snprintf(s->stage_text[stage], sizeof(s->stage_text[stage]), "%s", ev->text);
+	esc_trim(s->stage_text[stage]);
 	(void)clock_parse(ev->at, NULL, &s->stage_at[stage]);
 	if (stage == STAGE_COPY && strcmp(ev->state, "started") == 0) {
 		reopen_from_copy(s);
