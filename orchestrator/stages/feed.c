@@ -126,6 +126,8 @@ static int send_large(struct feed *f, const struct entry *en, const struct locat
 			*e = ignored;
 		return -1;
 	}
+	if (target_attrs(f->target, en, e) < 0)
+		return -1;
 	buf_reset(&f->message);
 	buf_put_varint(&f->message, f->large_id);
 	entry_encode(&f->message, en, NULL);

@@ -152,14 +152,23 @@ static int need_blob(struct target *t, const uint8_t digest[DIGEST_LEN], struct 
 	return target_blob(t, b.data, b.len, digest, e);
 }
 
+int target_attrs(struct target *t, const struct entry *en, struct err *e)
+{
+	if (!t->session)
+		return 0;
+	if (((en->has & ENTRY_HAS_XATTR) && need_blob(t, en->xattr, e) < 0) ||
+	    ((en->has & ENTRY_HAS_ACL) && need_blob(t, en->acl, e) < 0))
+		return -1;
+	return 0;
+}
+
 int target_final(struct target *t, const struct entry *en, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
 	if (!t->session)
 		return 0;
-	if (((en->has & ENTRY_HAS_XATTR) && need_blob(t, en->xattr, e) < 0) ||
-	    ((en->has & ENTRY_HAS_ACL) && need_blob(t, en->acl, e) < 0))
+	if (target_attrs(t, en, e) < 0)
 		return -1;
 	entry_encode(&b, en, NULL);
 	return buf_finish(&b, e) < 0 ? -1 : target_send(t, MSG_FINAL, b.data, b.len, e);

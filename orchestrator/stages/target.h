@@ -37,6 +37,8 @@ int target_open(struct target *t, struct run *r, const char *host, const char *p
 int target_send(struct target *t, uint8_t type, const void *data, size_t n, struct err *e) MUST_CHECK;
 /* An attribute blob that has just been stored or received. */
 int target_blob(struct target *t, const void *blob, size_t n, const uint8_t digest[DIGEST_LEN], struct err *e) MUST_CHECK;
+/* The attribute blobs that en names, unless they are there already: before LARGE_END, before MSG_FINAL. */
+int target_attrs(struct target *t, const struct entry *en, struct err *e) MUST_CHECK;
 /* MSG_FINAL for en; blobs that its digests name are fetched from the archive when not yet sent. */
 int target_final(struct target *t, const struct entry *en, struct err *e) MUST_CHECK;
 /* Until token is acknowledged. */

@@ -2,6 +2,7 @@
 #
 #   on_image KIND DIR [MIB]   mounts a fresh ext4, xfs or btrfs image at DIR; 1 where that is not possible (own_mounts first)
 #   make_everything DIR       every inode type and attribute that the file system beneath DIR can hold, as root
+#   matrix KIND               the whole of it: three routes, target and restore, on a file system of that kind
 #   dump DIR                  tests/lib/dump_tree without what is never copied (sockets)
 #   same_dump A B WHAT        the dumps are equal
 #   same_everything A B WHAT  the dump, and rsync -aHAXn --delete --checksum
@@ -40,8 +41,7 @@ everything_contents() {
 	for i in {0..31}; do head -c 4096 /dev/urandom | dd of="$d/sparse/comb" bs=4096 seek=$((i * 32)) conv=notrunc status=none; done
 	truncate -s 4194304 "$d/sparse/zeros-are-data"
 	dd if=/dev/zero of="$d/sparse/zeros-are-data" bs=65536 seek=16 count=4 conv=notrunc status=none
-	# Beyond what 32 bits count, at little cost: 24 MiB of 5 GiB would still be read; here 300 MiB are.
-	truncate -s 314572800 "$d/sparse/wide"; printf middle | dd of="$d/sparse/wide" bs=1 seek=157286400 conv=notrunc status=none
+	truncate -s 67108864 "$d/sparse/wide"; printf middle | dd of="$d/sparse/wide" bs=1 seek=43554432 conv=notrunc status=none
 	fallocate -l 1048576 "$d/sparse/preallocated"
 	truncate -s 4194304 "$d/sparse/mixed"; fallocate -n -o 1048576 -l 524288 "$d/sparse/mixed"
 	printf data | dd of="$d/sparse/mixed" bs=1 seek=3145728 conv=notrunc status=none
@@ -151,4 +151,48 @@ same_everything() {
 	rsync -aHAXn --delete --checksum --itemize-changes --exclude /odd/socket --exclude "/names/$(printf 'p%.0s' {1..250})" "$1/" "$2/" \
 		>"$TOP/rsync.out" 2>"$TOP/rsync.err" || { cat -v "$TOP/rsync.err" >&2; fail "$3: rsync cannot compare"; }
 	is_empty "$TOP/rsync.out" "$3: rsync's differences"
+}
+
+# ---- the matrix: SSH by libssh2 and by the OpenSSH client, and local ----
+
+matrix_route() {
+	case $1 in
+	libssh2) HOST[old]=${LIBSSH2[0]/ssh:/client: libssh2, ssh:} HOST[new]=${LIBSSH2[1]/ssh:/client: libssh2, ssh:} ;;
+	openssh) HOST[old]=${LIBSSH2[0]/ssh:/client: openssh, ssh:} HOST[new]=${LIBSSH2[1]/ssh:/client: openssh, ssh:} ;;
+	esac
+}
+
+matrix_one() {	# KIND ROUTE
+	local kind=$1 from=old to=new name=$1-$2 mount=$TOP/$1 back
+	[ "$2" != local ] || from=local to=local
+	matrix_route "$2"
+	unlock "$mount/to"; rm -rf "$mount/to"
+	# A default ACL above the target, which must not leak in.
+	mkdir -p "$mount/to/dst"; setfacl -d -m u:777:rwx "$mount/to/dst"
+	migration "$from:$mount/src" "$to:$mount/to/dst" | sed "s/^name: .*/name: $name/" >"$TOP/$name.yaml"
+	part "$kind, $2: target"
+	expect 0 run "$TOP/$name.yaml"
+	same_everything "$mount/src" "$mount/to/dst" "$name"
+	balance "$name" www >"$TOP/summary"
+	same_text '0 1' "$(jq -r '"\(.failed) \(.skipped)"' "$TOP/summary")" 'failed and skipped (the socket)'
+	expect 0 show "$name" www --skipped
+	says "$OUT" odd/socket socket
+	expect 0 --json verify "$name" --full
+	part "$kind, $2: restore"
+	unlock "$mount/to"; rm -rf "$mount/to"
+	back=$mount/to/back
+	mkdir -p "$back"; setfacl -d -m u:777:rwx "$back"
+	expect 0 restore "$name" www --to "$back"
+	same_everything "$mount/src" "$back" "$name restored"
+}
+
+matrix() {
+	host old; host new
+	LIBSSH2=("${HOST[old]}" "${HOST[new]}")
+	on_image "$1" "$TOP/$1" 400 || skip "no $1 image can be mounted here"
+	mkdir "$TOP/$1/src"
+	make_everything "$TOP/$1/src"
+	for way in ${WAYBILL_ROUTES:-libssh2 openssh local}; do matrix_one "$1" "$way"; done
+	unlock "$TOP/$1"
+	umount "$TOP/$1"
 }
