@@ -18,6 +18,7 @@ rm "$TOP/dst/"$'bad\xff\xfe'
 expect 4 verify move --full
 says <(cat "$OUT" "$ERR") '\033[31mred' 'new\012line' 'bad\377\376'
 expect 4 --json verify move www --full
+same_text 1 "$(jq -s length "$OUT")" "objects that verify prints with --json"
 jq -e '[.differences[].path] | index("new\\012line")' "$OUT" >/dev/null || fail "JSON: $(cat "$OUT")"
 echo y >"$TOP/src/"$'new\nline'
 rm "$TOP/src/"$'bad\xff\xfe'
