@@ -76,7 +76,7 @@ int cmd_diff(struct cli_context *c, int argc, char **argv, struct err *e)
 		return err_set(e, ERR_USAGE, "two versions of one dataset are compared, not %s with %s", name, esc_s(other));
 	s = standing_dataset(&j.run.standing, name);
 	pick(s ? s->version : 0, &a, &b, argc > 2);
-	if (!s || a > s->version || b > s->version)
+	if (!s || !s->version || a > s->version || b > s->version)
 		return err_set(e, ERR_USAGE, "dataset %s has no such version; the newest is %" PRIu64, name, s ? s->version : 0);
 	if (version_open(j.w, j.plan->name, name, a, VERSION_MANIFEST, &va, e) < 0 || version_open(j.w, j.plan->name, name, b, VERSION_MANIFEST, &vb, e) < 0)
 		return -1;

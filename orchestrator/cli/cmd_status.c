@@ -14,7 +14,7 @@ static const char *verdict_of(const struct standing_dataset *d)
 {
 	const struct standing_check *c = d->target.version == d->version ? &d->target : d->archive.version == d->version ? &d->archive : NULL;
 
-	return c ? c->verdict : "none";
+	return c && d->version ? c->verdict : "none";
 }
 
 static json_t *dataset_rows(const struct standing *s)

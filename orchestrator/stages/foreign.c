@@ -8,6 +8,7 @@
 #include "path.h"
 
 #define LIST_MAX (1u << 30)
+#define NOTHING "-"	/* in state.db: looked at, and empty */
 
 struct foreign {
 	struct buf text;	/* unescaped paths, NUL-separated */
@@ -41,22 +42,42 @@ static int split(struct foreign *f, const struct buf *doc, struct err *e)
 	return 0;
 }
 
+/* Digest of the recorded list: 1, 0 = never looked at; hex is "" when there was nothing. */
+static int recorded_list(struct run *r, const struct plan_dataset *d, char hex[DIGEST_HEX], struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+	OWN_BUF struct buf b = BUF_INIT;
+	char name[200];
+	int got;
+
+	hex[0] = '\0';
+	if (s && s->foreign_known) {
+		(void)snprintf(hex, DIGEST_HEX, "%s", s->foreign);
+		return 1;
+	}
+	state_name(r, d, name);
+	if ((got = state_get(r->w->state, name, &b, e)) <= 0)
+		return got;
+	(void)snprintf(hex, DIGEST_HEX, "%.*s", b.data && strcmp(b.data, NOTHING) != 0 ? (int)b.len : 0, b.data ? b.data : "");
+	return 1;
+}
+
 int foreign_load(struct run *r, const struct plan_dataset *d, struct foreign **out, struct err *e)
 {
 	OWN(foreign_freep) struct foreign *f = calloc(1, sizeof(*f));
-	OWN_BUF struct buf hex = BUF_INIT, doc = BUF_INIT;
+	OWN_BUF struct buf doc = BUF_INIT;
 	struct object_id id;
-	char name[200];
+	char hex[DIGEST_HEX];
 	int got;
 
 	*out = NULL;
 	if (!f)
 		return err_sys(e, "foreign entries");
-	state_name(r, d, name);
-	if ((got = state_get(r->w->state, name, &hex, e)) <= 0)
-		return got;
-	if (!hex_parse(hex.data, id.sha256, DIGEST_LEN) ||
-	    store_get_bytes(r->w->store, STORE_DOC, &id, LIST_MAX, &doc, e) < 0 || split(f, &doc, e) < 0)
+	if ((got = recorded_list(r, d, hex, e)) <= 0 || !hex[0])
+		return got < 0 ? -1 : 0;
+	if (!hex_parse(hex, id.sha256, DIGEST_LEN))
+		return err_set(e, ERR_INTEGRITY, "dataset %s: the digest of its list of foreign entries is none", d->name);
+	if (store_get_bytes(r->w->store, STORE_DOC, &id, LIST_MAX, &doc, e) < 0 || split(f, &doc, e) < 0)
 		return err_at(e, "list of foreign entries of dataset %s", d->name);
 	*out = take_ptr(&f);
 	return 0;
@@ -110,22 +131,44 @@ static int list_target(struct run *r, const struct plan_dataset *d, struct buf *
 	}
 }
 
-int foreign_record(struct run *r, const struct plan_dataset *d, json_t *facts, struct err *e)
+static int set_facts(json_t *facts, const char *hex, uint64_t count)
+{
+	(void)json_object_set_new(facts, "foreign_count", json_integer((json_int_t)count));
+	return hex[0] ? json_object_set_new(facts, "foreign_sha256", json_string(hex)) : 0;
+}
+
+int foreign_facts(struct run *r, const struct plan_dataset *d, json_t *facts, struct err *e)
+{
+	OWN(foreign_freep) struct foreign *f = NULL;
+	char hex[DIGEST_HEX];
+	int got = recorded_list(r, d, hex, e);
+
+	if (got <= 0)
+		return got;
+	if (foreign_load(r, d, &f, e) < 0)
+		return -1;
+	return set_facts(facts, hex, f ? f->count : 0) < 0 ? err_set(e, ERR_TEMPORARY, "out of memory") : 0;
+}
+
+int foreign_record(struct run *r, const struct plan_dataset *d, bool exists, json_t *facts, struct err *e)
 {
 	OWN_BUF struct buf doc = BUF_INIT;
 	struct object_id id;
-	char name[200], hex[DIGEST_HEX];
+	char name[200], hex[DIGEST_HEX] = "";
 	uint64_t count = 0;
+	int got = recorded_list(r, d, hex, e);
 
-	if (list_target(r, d, &doc, &count, e) < 0 || buf_finish(&doc, e) < 0)
+	if (got != 0)
+		return got < 0 ? -1 : foreign_facts(r, d, facts, e);
+	if (exists && list_target(r, d, &doc, &count, e) < 0 || buf_finish(&doc, e) < 0)
 		return -1;
-	(void)json_object_set_new(facts, "foreign_count", json_integer((json_int_t)count));
-	if (!count)
-		return 0;
-	if (store_put_bytes(r->w->store, STORE_DOC, doc.data, doc.len, &id, e) < 0)
-		return -1;
-	hex_of(id.sha256, DIGEST_LEN, hex);
-	(void)json_object_set_new(facts, "foreign_sha256", json_string(hex));
+	if (count) {
+		if (store_put_bytes(r->w->store, STORE_DOC, doc.data, doc.len, &id, e) < 0)
+			return -1;
+		hex_of(id.sha256, DIGEST_LEN, hex);
+	}
 	state_name(r, d, name);
-	return state_set(r->w->state, name, hex, strlen(hex), e);
+	if (set_facts(facts, hex, count) < 0)
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	return state_set(r->w->state, name, hex[0] ? hex : NOTHING, strlen(hex[0] ? hex : NOTHING), e);
 }

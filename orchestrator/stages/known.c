@@ -85,11 +85,11 @@ int known_open(const struct workspace *w, const char *plan, const char *dataset,
 	return 0;
 }
 
-/* Entries that were never taken cannot be known: they are asked for again. */
-static bool usable(const struct entry *en)
-{
-	return en->outcome == ENTRY_COPIED || en->outcome == ENTRY_UNCHANGED || en->outcome == ENTRY_UNSETTLED;
-}
+/*
+ * What a rule left out is not known.  What could not be read is, by name: an earlier version may have brought it to the
+ * target, and only who knows it notices its end.  (It is read again in any case: it was not taken.)
+ */
+static bool usable(const struct entry *en) { return en->outcome != ENTRY_SKIPPED; }
 
 /*
  * What was found different at the target is to be sent again.  A file stays known by name (so that its end is noticed) but
@@ -97,7 +97,7 @@ static bool usable(const struct entry *en)
  */
 static bool keep_known(const struct known *k, struct known_item *it)
 {
-	if (it->acked || !u64set_has(&k->resend, u64set_key(it->entry.path, it->entry.path_len)))
+	if (it->acked || (!u64set_has(&k->resend, RESEND_ALL) && !u64set_has(&k->resend, u64set_key(it->entry.path, it->entry.path_len))))
 		return true;
 	if (it->entry.type != ENTRY_FILE || it->entry.link_to)
 		return false;

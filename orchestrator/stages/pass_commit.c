@@ -10,6 +10,7 @@
 #include "atomic_file.h"
 #include "clock.h"
 #include "esc.h"
+#include "foreign.h"
 #include "log.h"
 #include "names.h"
 #include "path.h"
@@ -194,6 +195,10 @@ static int record(struct pass *p, struct output *o, json_t *facts, struct err *e
 	char tag[VERSION_REV];
 
 	if (ledger_txn_tag(o->txn, version_rev(p->r->plan->name, p->d->name, p->version, tag), e) < 0) {
+		json_decref(facts);
+		return -1;
+	}
+	if (p->version == 1 && p->d->to.host && foreign_facts(p->r, p->d, facts, e) < 0) {
 		json_decref(facts);
 		return -1;
 	}

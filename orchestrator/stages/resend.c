@@ -20,6 +20,8 @@ int resend_note(struct run *r, const struct verify_result *v, struct err *e)
 			continue;
 		buf_put_u64(&b, u64set_key(raw.data ? raw.data : "", raw.len));
 	}
+	if (v->difference_total > v->difference_count)
+		buf_put_u64(&b, RESEND_ALL);
 	if (buf_finish(&b, e) < 0)
 		return -1;
 	name_of(r->plan->name, v->dataset, name);

@@ -63,9 +63,8 @@ static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *e
 		return err_set(e, ERR_TEMPORARY, "%s has no free space; free some and run the same command again", place_name(d->to.host, d->to.path, place));
 	if (strcmp(place_fact(facts, "euid"), "0") != 0)
 		log_warn("%s: not root there: owners, devices and some attributes cannot be kept (use become: sudo)", place_name(d->to.host, d->to.path, place));
-	if (!fresh || strcmp(place_fact(facts, "exists"), "yes") != 0)
-		return 0;
-	return foreign_record(r, d, entry, e);
+	/* An absent target has nothing foreign, and that too is recorded: the next look may find a first pass that was cut. */
+	return fresh ? foreign_record(r, d, strcmp(place_fact(facts, "exists"), "yes") == 0, entry, e) : 0;
 }
 
 static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets, struct err *e)

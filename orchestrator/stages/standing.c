@@ -60,6 +60,33 @@ static uint64_t number_of(const json_t *j, const char *key)
 	return v > 0 ? (uint64_t)v : 0;
 }
 
+/* The list of what lay at a target before the first copy; once recorded it stays. */
+static void take_foreign(struct standing_dataset *d, const json_t *facts)
+{
+	const char *hex = text_of(facts, "foreign_sha256");
+
+	if (d->foreign_known || !json_object_get(facts, "foreign_count"))
+		return;
+	d->foreign_known = true;
+	(void)snprintf(d->foreign, sizeof(d->foreign), "%s", hex);
+}
+
+static int take_preflight(struct standing *s, const json_t *j, struct err *e)
+{
+	json_t *datasets = json_object_get(j, "datasets"), *facts;
+	const char *name;
+
+	json_object_foreach(datasets, name, facts) {
+		struct standing_dataset *d = json_object_get(facts, "foreign_count") ? need_dataset(s, name, e) : NULL;
+
+		if (d)
+			take_foreign(d, facts);
+		else if (e->class != ERR_NONE)
+			return -1;
+	}
+	return 0;
+}
+
 static int take_version(struct standing *s, const json_t *j, struct err *e)
 {
 	struct standing_dataset *d = need_dataset(s, text_of(j, "dataset"), e);
@@ -67,6 +94,7 @@ static int take_version(struct standing *s, const json_t *j, struct err *e)
 
 	if (!d)
 		return -1;
+	take_foreign(d, j);
 	d->version = number_of(j, "version");
 	d->entries = number_of(j, "entries");
 	d->bytes = number_of(j, "bytes");
@@ -159,6 +187,8 @@ static int take_stage(struct standing *s, const struct ledger_event *ev, const j
 		reopen_from_copy(s);
 		s->stages[STAGE_COPY] = STAGE_STARTED;
 	}
+	if (stage == STAGE_PREFLIGHT && strcmp(ev->state, "done") == 0)
+		return take_preflight(s, j, e);
 	if ((stage == STAGE_COPY || stage == STAGE_FINAL) && strcmp(ev->state, "version") == 0)
 		return take_version(s, j, e);
 	if (strcmp(ev->state, "checked") == 0)

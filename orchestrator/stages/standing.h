@@ -23,6 +23,8 @@ struct standing_dataset {
 	uint64_t version;		/* newest, 0 = none */
 	uint64_t entries, bytes, failed, unsettled;
 	double seconds;			/* the newest pass took */
+	bool foreign_known;		/* the target was looked at before the first copy ... */
+	char foreign[DIGEST_HEX];	/* ... and this is the list of what was there ("" = nothing) */
 	char root[DIGEST_HEX], root_sm3[DIGEST_HEX];
 	struct standing_check target, source, archive, restore;	/* restore: the restore test */
 };
