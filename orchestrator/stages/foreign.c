@@ -160,7 +160,7 @@ int foreign_record(struct run *r, const struct plan_dataset *d, bool exists, jso
 
 	if (got != 0)
 		return got < 0 ? -1 : foreign_facts(r, d, facts, e);
-	if (exists && list_target(r, d, &doc, &count, e) < 0 || buf_finish(&doc, e) < 0)
+	if ((exists && list_target(r, d, &doc, &count, e) < 0) || buf_finish(&doc, e) < 0)
 		return -1;
 	if (count) {
 		if (store_put_bytes(r->w->store, STORE_DOC, doc.data, doc.len, &id, e) < 0)
