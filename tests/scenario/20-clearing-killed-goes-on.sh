@@ -24,10 +24,16 @@ round() {	# NAME RULE...
 			[ $? != 137 ] || killed=$((killed + 1)) ;;
 		esac
 	done
-	expect 0 run "$TOP/$name.yaml"
+	# A file that was gone before its overwriting was recorded is certified as unknown (5), never as better.
+	case $name in
+	time|cut) expect 0/5 run "$TOP/$name.yaml" ;;
+	*)	expect 0 run "$TOP/$name.yaml" ;;
+	esac
+	verdict=performed-not-provable
+	if [ "$RC" = 5 ]; then says "$ERR" absent-at-resume; verdict=unknown; fi
 	same_text '' "$(find "$TOP/src-$name" -mindepth 1 2>/dev/null | head -n 3)" 'what is left at the source'
 	expect 0 --json certificate "$name"
-	says "$OUT" performed-not-provable
+	same_text "$verdict" "$(jq -r .verdict "$OUT")" 'verdict'
 	expect 0 restore "$name" www --to "$TOP/back-$name"
 	same_tree "$TOP/copy-$name" "$TOP/back-$name"
 	has_event "$name" clear-started; has_event "$name" clear-done
