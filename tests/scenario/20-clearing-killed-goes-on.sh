@@ -33,7 +33,9 @@ round() {	# NAME RULE...
 	expect 0 --json certificate "$name"
 	case $name-$(jq -r .verdict "$OUT") in
 	*-performed-not-provable) ;;
-	time-unknown|cut-unknown) says "$OUT" absent-at-resume ;;
+	time-unknown|cut-unknown)	# and the ledger says how many
+		ledger show "refs/heads/$name:$(events "$name" | grep -- '-clear-done')" >"$TOP/done"
+		grep -q '"absent_at_resume": [1-9]' "$TOP/done" || fail "unknown without a reason: $(cat "$TOP/done")" ;;
 	*) fail "the verdict of $name is $(jq -r .verdict "$OUT")" ;;
 	esac
 	expect 0 restore "$name" www --to "$TOP/back-$name"
