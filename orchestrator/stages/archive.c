@@ -24,6 +24,7 @@ struct archive {
 	bool have_slice;
 	struct buf slice;		/* raw bytes of the last slice */
 	struct digest *digest;
+	bool sink_failed;		/* the taker of the bytes failed, not the archive */
 };
 
 int archive_open(struct workspace *w, struct archive **out, struct err *e)
@@ -221,7 +222,8 @@ static int give_part(struct archive *a, const struct recipe_part *part, uint64_t
 		return err_set(e, ERR_INTEGRITY, "the recipe asks for more than the slice holds");
 	digest_update(a->digest, a->slice.data + part->offset, (size_t)part->length);
 	a->bytes += part->length;
-	return sink ? sink(ctx, offset, a->slice.data + part->offset, (size_t)part->length, e) : 0;
+	a->sink_failed = sink && sink(ctx, offset, a->slice.data + part->offset, (size_t)part->length, e) < 0;
+	return a->sink_failed ? -1 : 0;
 }
 
 static int from_recipe(struct archive *a, const struct entry *en, const struct location *at, archive_sink sink, void *ctx, struct err *e)
@@ -239,9 +241,10 @@ static int from_recipe(struct archive *a, const struct entry *en, const struct l
 		return damaged(en, &at->id, e);
 	}
 	digest_reset(a->digest);
+	a->sink_failed = false;
 	for (size_t i = 0; i < rc.count; i++) {
 		if (give_part(a, &rc.parts[i], offset, sink, ctx, e) < 0)
-			return damaged(en, &at->id, e);
+			return a->sink_failed ? -1 : damaged(en, &at->id, e);
 		offset += rc.parts[i].length;
 	}
 	digest_final(a->digest, digest);

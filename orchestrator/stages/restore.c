@@ -57,9 +57,19 @@ static bool wanted(struct job *j, const struct entry *en, bool *parent)
 
 static struct group *find_group(struct job *j, const char *first)
 {
-	for (size_t i = j->group_count; i-- > 0; )
-		if (strcmp(j->groups[i].first, first) == 0)
-			return &j->groups[i];
+	size_t lo = 0, hi = j->group_count, len = strlen(first);
+
+	while (lo < hi) {	/* first names come in walk order */
+		size_t mid = lo + (hi - lo) / 2;
+		int c = path_cmp(j->groups[mid].first, strlen(j->groups[mid].first), first, len);
+
+		if (c == 0)
+			return &j->groups[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
 	return NULL;
 }
 

@@ -36,7 +36,7 @@ static int read_back(struct run *r, const struct plan_dataset *d, const char *st
 	return err_hint(e, "the next run sends what differs again; list it with: waybill verify %s %s", r->plan->name, d->name);
 }
 
-struct sums { uint64_t blocked, unsettled; double seconds; char first[256]; };
+struct sums { uint64_t blocked, unsettled; double seconds; const char *first; };	/* first: a dataset that has blocked entries */
 
 /* Between preflight and now, or between two runs, a source can lose its mount. */
 static int still_there(struct run *r, const struct plan_dataset *d, struct err *e)
@@ -64,8 +64,8 @@ static int one_pass(struct run *r, const struct plan_dataset *d, const char *sta
 	s->blocked += res.blocked;
 	s->unsettled += res.balance.unsettled;
 	s->seconds += res.seconds;
-	if (res.blocked && !s->first[0])
-		(void)snprintf(s->first, sizeof(s->first), "%s: %" PRIu64, d->name, res.blocked);
+	if (res.blocked && !s->first)
+		s->first = d->name;
 	log_info("%s version %" PRIu64 ": scanned %" PRIu64 " = copied %" PRIu64 " + unchanged %" PRIu64 " + skipped %" PRIu64
 	    " + unsettled %" PRIu64 " + failed %" PRIu64, d->name, res.version, res.balance.scanned, res.balance.copied,
 	    res.balance.unchanged, res.balance.skipped, res.balance.unsettled, res.balance.failed);
@@ -88,9 +88,9 @@ static int blocked(struct run *r, const struct sums *s, struct err *e)
 {
 	if (!s->blocked)
 		return 0;
-	err_set(e, ERR_PERMANENT, "plan %s: %" PRIu64 " entries could not be read (%s); the rest is copied", r->plan->name, s->blocked, s->first);
+	err_set(e, ERR_PERMANENT, "plan %s: %" PRIu64 " entries could not be read (dataset %s); the rest is copied", r->plan->name, s->blocked, s->first);
 	return err_hint(e, "name them with: waybill show %s %s --skipped; make them readable, or put them in known_faults with a reason",
-	    r->plan->name, r->plan->datasets[0].name);
+	    r->plan->name, s->first);
 }
 
 int stage_copy(struct run *r, struct err *e)

@@ -11,6 +11,7 @@
 #include "esc.h"
 #include "foreign.h"
 #include "log.h"
+#include "pack.h"
 #include "version.h"
 
 const char *verify_side_name(enum verify_side s)
@@ -164,6 +165,12 @@ static void count(struct compare *c, const struct entry *got)
 	}
 }
 
+/* entry_compare leaves out what one side lacks; here that would be a content that nobody has read. */
+static bool lacks_digest(const struct entry *want, const struct entry *got)
+{
+	return want->type == ENTRY_FILE && got->type == ENTRY_FILE && (want->has & ENTRY_HAS_SHA256) && !(got->has & ENTRY_HAS_SHA256);
+}
+
 static int compare_one(void *ctx, const struct entry *want, const struct entry *got, struct err *e)
 {
 	struct compare *c = ctx;
@@ -181,6 +188,8 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 		r = verify_add_difference(c->v, want->path, "missing", entry_type_name(want->type), "absent");
 	else if (got->outcome == ENTRY_FAILED || got->outcome == ENTRY_UNSETTLED)
 		r = add_unverified(c->v, want->path, got->note ? got->note : "it could not be read");
+	else if (lacks_digest(want, got))
+		r = add_unverified(c->v, want->path, "the agent gave no digest of its content");
 	else {
 		c->path = want->path;
 		count(c, got);
@@ -247,14 +256,37 @@ struct object_check {
 	bool have;
 };
 
-/* Each object once past the page cache, whole, against its id. */
+static int check_slices(struct run *r, const struct object_id *recipe, struct err *e)
+{
+	OWN_RECIPE struct recipe rc = RECIPE_INIT;
+	OWN_BUF struct buf text = BUF_INIT;
+	const struct recipe_part *last = NULL;
+
+	if (store_get_bytes(r->w->store, STORE_RECIPE, recipe, RECIPE_BYTES_MAX, &text, e) < 0 || recipe_decode(&rc, text.data, text.len, e) < 0)
+		return -1;
+	for (size_t i = 0; i < rc.count; i++) {
+		struct object_id id;
+
+		if (rc.parts[i].hole || (last && memcmp(last->slice, rc.parts[i].slice, DIGEST_LEN) == 0))
+			continue;
+		last = &rc.parts[i];
+		memcpy(id.sha256, last->slice, DIGEST_LEN);
+		if (run_check(r, e) < 0 || store_check(r->w->store, STORE_SLICE, &id, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Each object once past the page cache, whole, against its id; with a recipe the slices that it names. */
 static int check_object(struct object_check *c, const struct location *at, struct err *e)
 {
 	if (c->have && memcmp(&c->last, &at->id, sizeof(at->id)) == 0)
 		return 0;
 	c->last = at->id;
 	c->have = true;
-	return store_check(c->r->w->store, at->kind == LOCATION_PACK ? STORE_PACK : STORE_RECIPE, &at->id, e);
+	if (at->kind == LOCATION_PACK)
+		return store_check(c->r->w->store, STORE_PACK, &at->id, e);
+	return store_check(c->r->w->store, STORE_RECIPE, &at->id, e) < 0 ? -1 : check_slices(c->r, &at->id, e);
 }
 
 static int check_blob(struct run *r, const uint8_t id[DIGEST_LEN], struct err *e)
