@@ -29,8 +29,14 @@ struct clearing {
 void clearing_dispose(struct clearing *c);
 #define OWN_CLEARING OWN(clearing_dispose)
 
-/* Everything that must hold before the first write, except approvals (contract 4.7): archive, restore test, retention, people. */
+/*
+ * What must hold before the first write, in the order of contract 4.7: the approvals (gate_pass), clearing_gate (archive,
+ * restore test), inventory_take (the source), clearing_may_begin (retention over, the right people).
+ */
 int clearing_gate(struct run *r, struct err *e) MUST_CHECK;
+int clearing_may_begin(struct run *r, struct err *e) MUST_CHECK;
+/* The right people alone: they are asked for again whenever a clearing goes on. */
+int clearing_people(struct run *r, struct err *e) MUST_CHECK;
 /* The statement of the first standing approval. */
 int clearing_scope(struct run *r, char **text, struct err *e) MUST_CHECK;
 /* Erases what the inventory of c->v[i] holds and the journal does not say is done. */

@@ -226,6 +226,22 @@ static bool all_finished(const struct erasing *x)
 	return clear_journal_count(x->journal, JOURNAL_DONE) + clear_journal_count(x->journal, JOURNAL_ABSENT) == x->inventory.count;
 }
 
+/*
+ * The root is the last object: a place that is gone while others were never begun was not cleared by us but unmounted or
+ * moved, and its data may be whole.
+ */
+static int check_absent(const struct erasing *x, struct err *e)
+{
+	uint64_t pending = clear_journal_count(x->journal, JOURNAL_PENDING);
+	char place[PLACE_NAME];
+
+	if (pending == 0)
+		return 0;
+	err_set(e, ERR_REFUSED, "%s is gone, and %" PRIu64 " of %" PRIu64 " objects there were not cleared yet", place_name(x->d->d->from.host,
+	    x->d->d->from.path, place), pending, x->inventory.count);
+	return err_hint(e, "mount it and run again");
+}
+
 int clearing_erase(struct clearing *c, size_t i, struct err *e)
 {
 	OWN(erasing_dispose) struct erasing x = { .c = c, .d = &c->v[i], .inventory = INVENTORY_INIT };
@@ -242,8 +258,10 @@ int clearing_erase(struct clearing *c, size_t i, struct err *e)
 	if (clear_journal_open(&x.journal, c->r->w->scanfd, name, x.inventory.sha256, x.inventory.count, e) < 0)
 		return -1;
 	x.progress = (struct run_progress){ .stage = "clear", .dataset = d->name, .total_entries = x.inventory.count, .total_bytes = x.inventory.bytes };
-	if (all_finished(&x) || strcmp(place_fact(c->v[i].place, "exists"), "no") == 0)
+	if (all_finished(&x))
 		return each_object(&x, e);
+	if (strcmp(place_fact(c->v[i].place, "exists"), "no") == 0)
+		return check_absent(&x, e) < 0 ? -1 : each_object(&x, e);
 	if (session_open(c->r, d->from.host, "erase", d->from.path, &start, &x.session, e) < 0)
 		return -1;
 	return each_object(&x, e) < 0 ? -1 : finish_session(&x, e);

@@ -10,7 +10,7 @@
 
 static int64_t now_s(void) { return clock_now_ns() / 1000000000; }
 
-static int check_people(struct run *r, struct err *e)
+int clearing_people(struct run *r, struct err *e)
 {
 	const struct plan_clear *c = &r->plan->clear;
 
@@ -66,8 +66,6 @@ int clearing_gate(struct run *r, struct err *e)
 {
 	const struct plan_clear *c = &r->plan->clear;
 
-	if (check_people(r, e) < 0 || check_retention(r, e) < 0)
-		return -1;
 	if (c->ndevices)
 		return err_set(e, ERR_PERMANENT, "plan %s: clearing whole devices is not built yet", r->plan->name);
 	for (size_t i = 0; i < c->datasets.n; i++) {
@@ -76,10 +74,15 @@ int clearing_gate(struct run *r, struct err *e)
 
 		if (!d || !s || !s->version)
 			return err_set(e, ERR_REFUSED, "dataset %s has no version in the archive", c->datasets.v[i]);
-		if (check_restore_test(r, s, e) < 0 || check_archive(r, d, e) < 0)
+		if (check_archive(r, d, e) < 0 || check_restore_test(r, s, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int clearing_may_begin(struct run *r, struct err *e)
+{
+	return check_retention(r, e) < 0 ? -1 : clearing_people(r, e);
 }
 
 int clearing_basis(struct run *r, char hex[DIGEST_HEX], struct err *e)

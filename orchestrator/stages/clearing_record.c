@@ -40,6 +40,14 @@ static json_t *copy_rows(const struct clearing *c)
 	set_text(own, "grade", p->archive.keep ? "kept" : "E1");
 	set_text(own, "held_by", "department");
 	(void)json_array_append_new(rows, own);
+	if (c->r->standing.package_data) {
+		json_t *package = json_object();
+
+		set_text(package, "what", "hand-over package");
+		set_text(package, "grade", "kept");
+		set_text(package, "held_by", "department and receiver");
+		(void)json_array_append_new(rows, package);
+	}
 	for (size_t i = 0; i < p->clear.ncopies; i++) {
 		json_t *o = json_object();
 

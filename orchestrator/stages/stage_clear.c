@@ -82,6 +82,7 @@ static void drop_journal(struct run *r, const struct clearing_dataset *d)
 static int begin(struct run *r, struct clearing *c, struct err *e)
 {
 	char basis[DIGEST_HEX];
+	json_t *facts;
 
 	if (clearing_gate(r, e) < 0)
 		return -1;
@@ -90,17 +91,24 @@ static int begin(struct run *r, struct clearing *c, struct err *e)
 			return -1;
 		drop_journal(r, &c->v[i]);
 	}
-	if (clearing_basis(r, basis, e) < 0)
+	if (clearing_may_begin(r, e) < 0 || clearing_basis(r, basis, e) < 0)
 		return -1;
+	if (!(facts = clearing_started(c, basis)))
+		return err_set(e, ERR_BUG, "plan %s: the facts of the clearing cannot be written down; nothing was destroyed", r->plan->name);
 	sys_point("clear-started");
-	return run_event(r, NULL, "clear", "started", clearing_started(c, basis), e, "clearing begins: %zu datasets", c->n);
+	return run_event(r, NULL, "clear", "started", facts, e, "clearing begins: %zu datasets", c->n);
 }
 
 /* What `clear started` recorded binds the resumed work to the same inventories. */
 static int resume(struct run *r, struct clearing *c, struct err *e)
 {
-	json_t *j = json_loads(r->standing.clear_data ? r->standing.clear_data : "", 0, NULL), *row;
+	json_t *j, *row;
 	size_t k;
+
+	if (clearing_people(r, e) < 0)
+		return -1;
+	j = json_loads(r->standing.clear_data ? r->standing.clear_data : "", 0, NULL);
+	c->started = r->standing.clear_started_at;
 
 	for (size_t i = 0; i < c->n; i++) {
 		const char *recorded = NULL;
@@ -110,7 +118,7 @@ static int resume(struct run *r, struct clearing *c, struct err *e)
 				recorded = place_fact(row, "inventory_sha256");
 		if (load_inventory(r, &c->v[i], e) < 0) {
 			json_decref(j);
-			return -1;
+			return err_hint(e, "without it nobody knows what is left to destroy: put .waybill/scan back from a backup of the workspace");
 		}
 		if (!recorded || strcmp(recorded, c->v[i].inventory) != 0) {
 			json_decref(j);
@@ -126,6 +134,7 @@ int stage_clear(struct run *r, struct err *e)
 {
 	OWN_CLEARING struct clearing c = { .n = 0 };
 	enum verdict verdict;
+	json_t *facts;
 
 	if (prepare(r, &c, e) < 0 || (r->standing.clearing ? resume(r, &c, e) : begin(r, &c, e)) < 0)
 		return -1;
@@ -133,8 +142,10 @@ int stage_clear(struct run *r, struct err *e)
 		if (clearing_erase(&c, i, e) < 0)
 			return -1;
 	verdict = clearing_verdict(&c);
+	if (!(facts = clearing_done(&c, verdict)))
+		return err_set(e, ERR_BUG, "plan %s: the outcome of the clearing cannot be written down", r->plan->name);
 	sys_point("clear-record");
-	return run_event(r, NULL, "clear", "done", clearing_done(&c, verdict), e, "cleared: %s", verdict_name(verdict));
+	return run_event(r, NULL, "clear", "done", facts, e, "cleared: %s", verdict_name(verdict));
 }
 
 /* ---- certify ---- */

@@ -129,6 +129,7 @@ static int take_clear(struct standing *s, const struct ledger_event *ev, struct 
 {
 	if (strcmp(ev->state, "started") == 0) {
 		s->clearing = true;
+		(void)clock_parse(ev->at, NULL, &s->clear_started_at);
 		memcpy(s->clear_started, ev->commit, sizeof(s->clear_started));
 		free(s->clear_data);
 		if (!(s->clear_data = strdup(ev->data)))

@@ -44,6 +44,7 @@ struct standing {
 	bool abandoned;
 	bool clearing;			/* `clear started` without `clear done` */
 	bool cleared;
+	int64_t clear_started_at;	/* seconds since the epoch */
 	char clear_started[LEDGER_OID], clear_done[LEDGER_OID];	/* commits */
 	char *clear_data;		/* data of `clear started`, owned, or NULL */
 	char *package_data;		/* data of the last `package done`, owned, or NULL */
