@@ -138,17 +138,37 @@ static int put_file(const char *dir, const char *name, const struct buf *b, stru
 	return fsync(fd) < 0 || close(take_fd(&fd)) < 0 ? err_sys(e, "write %s", esc_s(path)) : 0;
 }
 
+/* What was signed names its attachments by digest: the list of exceptions is one of them, or it is not what was signed. */
+static int check_exceptions(const struct statement *s, const struct buf *b, const char *file, struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	char hex[DIGEST_HEX];
+
+	if (digest_sha256(b->data ? b->data : "", b->len, digest, e) < 0)
+		return -1;
+	hex_of(digest, DIGEST_LEN, hex);
+	for (size_t i = 0; i < s->attachment_count; i++)
+		if (strcmp(s->attachments[i].digest, hex) == 0)
+			return 0;
+	err_set(e, ERR_INTEGRITY, "%s is not the list that %s signed", esc_s(file), s->person);
+	return err_hint(e, "ask for the whole answer again; nothing was recorded");
+}
+
 /* A folder with the text, its signature and the exceptions, to be carried back. */
 static int write_answer(struct cli_context *c, const struct parcel *p, const struct buf *txt, const struct buf *sig, const struct statement *s, struct err *e)
 {
 	const char *to = cli_value(c, "to"), *except = cli_value(c, "except");
 	OWN_BUF struct buf list = BUF_INIT;
 
+	if (s->attachment_count && !except)
+		return err_set(e, ERR_USAGE, "%s signed a list of exceptions: name it again with --except FILE", s->person);
+	if (except && (io_read_file(AT_FDCWD, except, JSON_MAX, &list, e) < 0 || check_exceptions(s, &list, except, e) < 0))
+		return -1;
 	if (mkdir(to, 0755) < 0 && errno != EEXIST)
 		return err_sys(e, "make %s", esc_s(to));
 	if (put_file(to, "acceptance.txt", txt, e) < 0 || put_file(to, "acceptance.txt.sig", sig, e) < 0)
 		return -1;
-	if (except && (io_read_file(AT_FDCWD, except, JSON_MAX, &list, e) < 0 || put_file(to, "exceptions", &list, e) < 0))
+	if (except && put_file(to, "exceptions", &list, e) < 0)
 		return -1;
 	out_text(c, "package %s: %s by %s\nthe answer is in %s; bring it back with: waybill accept %s --import %s\n", p->digest,
 	    statement_says_name(s->says), s->person, esc_s(to), p->plan->name, esc_s(to));
@@ -204,7 +224,7 @@ static int read_answer(const char *dir, struct buf *txt, struct buf *sig, struct
 	return consent_read_signed(file, txt, sig, e);
 }
 
-static int store_exceptions(struct job *j, const char *dir, struct err *e)
+static int store_exceptions(struct job *j, const struct statement *s, const char *dir, struct err *e)
 {
 	OWN_FREE char *file = NULL;
 	OWN_BUF struct buf b = BUF_INIT;
@@ -216,8 +236,13 @@ static int store_exceptions(struct job *j, const char *dir, struct err *e)
 		if (e->sys != ENOENT)
 			return -1;
 		err_clear(e);
-		return 0;
+		if (!s->attachment_count)
+			return 0;
+		err_set(e, ERR_UNVERIFIED, "%s is missing, though %s signed it", esc_s(file), s->person);
+		return err_hint(e, "ask for the whole answer again; nothing was recorded");
 	}
+	if (check_exceptions(s, &b, file, e) < 0)
+		return -1;
 	return store_put_bytes(j->w->store, STORE_DOC, b.data ? b.data : "", b.len, &id, e);
 }
 
@@ -247,7 +272,7 @@ static int import_answer(struct cli_context *c, const char *plan, const char *di
 
 	if (job_open(&j, c, plan, e) < 0 || read_answer(dir, &txt, &sig, e) < 0 || gate_facts(&j.run, "accept", &f, e) < 0 ||
 	    approval_check(j.plan, &f.facts.f, txt.data, txt.len, sig.data, sig.len, clock_now_ns() / 1000000000, &s, e) < 0 ||
-	    store_exceptions(&j, dir, e) < 0 || record_answer(&j, &s, &txt, &sig, e) < 0)
+	    store_exceptions(&j, &s, dir, e) < 0 || record_answer(&j, &s, &txt, &sig, e) < 0)
 		return -1;
 	out_text(c, "recorded: %s %s the package of plan %s; go on with: waybill run %s\n", s.person, s.says == SAYS_APPROVE ? "accepts" : "does not accept",
 	    j.plan->name, j.plan->name);

@@ -13,6 +13,7 @@
 #include "package_internal.h"
 #include "proc.h"
 #include "runner.h"
+#include "sys.h"
 
 void package_result_dispose(struct package_result *p) { free(take_ptr(&p->path)); }
 
@@ -70,6 +71,15 @@ static void bag_dispose(struct bag *b)
 	buf_dispose(&b->tag_sha256);
 }
 
+/* Beside the package, under a name that nobody else gives a directory: what stands there is a package that was cut. */
+static char *part_name(const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+	char *out = NULL;
+
+	return asprintf(&out, "%.*s/.%s.waybill-part", slash ? (int)(slash - dir) : 1, slash ? dir : ".", slash ? slash + 1 : dir) < 0 ? NULL : out;
+}
+
 static void remove_part(const char *path)
 {
 	const char *argv[] = { "rm", "-rf", "--", path, NULL };
@@ -78,7 +88,7 @@ static void remove_part(const char *path)
 	struct err e = ERR_INIT;
 
 	if (proc_run(&o, &res, &e) < 0 || res.status != 0)
-		log_warn("the unfinished package %s could not be removed", path);
+		log_warn("the unfinished package %s could not be removed", esc_s(path));
 }
 
 /* The temporary directory becomes the package: durable contents first, then its name. */
@@ -106,7 +116,7 @@ int package_write(struct run *r, const char *dir, struct package_result *out, st
 		return err_set(e, ERR_PERMANENT, "plan %s: encrypted packages are not built yet", r->plan->name);
 	if (check_place(dir, e) < 0)
 		return -1;
-	if (asprintf(&tmp, "%s.part", dir) < 0)
+	if (!(tmp = part_name(dir)))
 		return err_sys(e, "package");
 	remove_part(tmp);
 	if (io_mkdirs(AT_FDCWD, tmp, 0755, e) < 0)
@@ -125,38 +135,50 @@ int package_write(struct run *r, const char *dir, struct package_result *out, st
 /* Where the plan wants it: beside the plan, or in the workspace. */
 static char *planned_place(struct run *r)
 {
+	OWN_FREE char *written = NULL, *cwd = NULL;
 	char *path = NULL;
-	OWN_FREE char *written = NULL;
+	size_t n;
 
-	if (!r->plan->package.to)
-		return asprintf(&path, "%s/packages/%s", r->w->dir, r->plan->name) < 0 ? NULL : path;
-	if (!(written = plan_file_path(r->plan, r->plan->package.to)))
+	if (!r->plan->package.to) {
+		if (asprintf(&path, "%s/packages/%s", r->w->dir, r->plan->name) < 0)
+			return NULL;
+	} else if (!(written = plan_file_path(r->plan, r->plan->package.to))) {
 		return NULL;
-	if (written[0] == '/')
-		return take_ptr(&written);
-	path = realpath(".", NULL);
-	if (path) {
-		char *full = NULL;
-
-		if (asprintf(&full, "%s/%s", path, written) < 0)
-			full = NULL;
-		free(path);
-		return full;
+	} else if (written[0] == '/') {
+		path = take_ptr(&written);
+	} else if (!(cwd = realpath(".", NULL)) || asprintf(&path, "%s/%s", cwd, written) < 0) {
+		return NULL;
 	}
-	return NULL;
+	for (n = strlen(path); n > 1 && path[n - 1] == '/'; )
+		path[--n] = '\0';
+	return path;
+}
+
+static int package_event(struct run *r, const struct package_result *p, struct err *e)
+{
+	json_t *facts = package_json(r, p);
+
+	if (!facts)
+		return err_set(e, ERR_BUG, "plan %s: the facts of the package cannot be written down", r->plan->name);
+	sys_point("package-written");
+	return run_event(r, NULL, "package", "done", facts, e, "package %s: %" PRIu64 " files, %" PRIu64 " bytes", p->digest, p->files, p->bytes);
 }
 
 int stage_package(struct run *r, struct err *e)
 {
 	OWN_PACKAGE struct package_result p = { .path = NULL };
 	OWN_FREE char *dir = planned_place(r);
+	int found;
 
 	if (!dir)
 		return err_sys(e, "package");
-	if (package_write(r, dir, &p, e) < 0)
+	if ((found = package_adopt(r, dir, &p, e)) < 0)
 		return -1;
-	return run_event(r, NULL, "package", "done", package_json(r, &p), e, "package %s: %" PRIu64 " files, %" PRIu64 " bytes",
-	    p.digest, p.files, p.bytes);
+	if (found)
+		log_info("%s was written by a run that was cut before it could say so; every byte of it was checked", esc_s(dir));
+	else if (package_write(r, dir, &p, e) < 0)
+		return -1;
+	return package_event(r, &p, e);
 }
 
 /* The gate before this stage is the receiver's signature; here it has been given. */

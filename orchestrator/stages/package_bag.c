@@ -127,8 +127,8 @@ static int put_info(struct bag *b, struct err *e)
 
 static int put_package_json(struct bag *b, struct err *e)
 {
-	struct package_result none = { .path = NULL };
-	json_t *j = package_json(b->r, &none);
+	struct package_result so_far = { .files = b->files, .bytes = b->bytes };	/* the payload is complete; the number cannot be in it */
+	json_t *j = package_json(b->r, &so_far);
 	OWN_FREE char *text = NULL;
 
 	(void)json_object_del(j, "package");

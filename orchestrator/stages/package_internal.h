@@ -33,6 +33,12 @@ void bag_file_abandon(struct bag_file *f);
 int bag_put(struct bag *b, const char *name, unsigned mode, const void *p, size_t n, struct err *e) MUST_CHECK;
 int bag_tags(struct bag *b, struct package_result *out, struct err *e) MUST_CHECK;
 
+/*
+ * package_adopt.c: 1 = dir holds the very package that would be written now, whole (a run was killed between writing and
+ * recording it); 0 = it does not; -1.
+ */
+int package_adopt(struct run *r, const char *dir, struct package_result *out, struct err *e) MUST_CHECK;
+
 /* package_data.c: data/D/ of one dataset */
 int package_dataset(struct bag *b, const struct plan_dataset *d, struct err *e) MUST_CHECK;
 
