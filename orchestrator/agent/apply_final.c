@@ -112,7 +112,8 @@ int final_entry(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_final_decode(f->data, f->len, &en, e) < 0)
 		return -1;
-	if (final_leave(ap, en.path, e) < 0)
+	/* All removals came before: what was set aside goes before the directories around it get their times. */
+	if (tree_drop_asides(ap, e) < 0 || final_leave(ap, en.path, e) < 0)
 		return -1;
 	/* Nothing of these was to arrive; a directory that could not be read still holds what came before. */
 	if (en.outcome == ENTRY_SKIPPED || en.type == ENTRY_SOCKET || (en.outcome == ENTRY_FAILED && en.type != ENTRY_DIR))

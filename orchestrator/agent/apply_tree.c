@@ -291,7 +291,7 @@ static int set_aside(struct apply *ap, int dir, const char *base, const char *pa
 	return remember_aside(ap, path, e);
 }
 
-int tree_drop_asides(struct apply *ap, struct err *e)
+static int drop_all_asides(struct apply *ap, struct err *e)
 {
 	for (size_t i = 0; i < ap->aside_count; i++) {
 		struct err why = ERR_INIT;
@@ -311,6 +311,15 @@ int tree_drop_asides(struct apply *ap, struct err *e)
 			return -1;
 	}
 	return 0;
+}
+
+int tree_drop_asides(struct apply *ap, struct err *e)
+{
+	int r = drop_all_asides(ap, e);
+
+	while (ap->aside_count)
+		free(ap->asides[--ap->aside_count]);
+	return r;
 }
 
 /* ---- putting in place ---- */
