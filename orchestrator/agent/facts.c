@@ -19,6 +19,7 @@
 
 #define FILE_MAX (4u << 20)
 #define ROOTS_MAX 256
+#define CHAIN_MAX 512	/* a fact holds 64 KiB */
 
 static int tell(struct agent *a, const char *key, const char *value, struct err *e)
 {
@@ -80,6 +81,18 @@ static void os_name(char out[128])
 	(void)snprintf(out, 128, "%.*s", (int)(n < 120 ? n : 120), p);
 }
 
+/* Tells one running kernel from another, also where two hosts are clones of one disk. */
+static int tell_boot(struct agent *a, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &b, &ignored) < 0 || !b.data)
+		return 0;
+	b.data[strcspn(b.data, "\n")] = '\0';
+	return tell(a, "boot", b.data, e);
+}
+
 static int tell_host(struct agent *a, struct err *e)
 {
 	struct names names = NAMES_INIT;
@@ -94,7 +107,7 @@ static int tell_host(struct agent *a, struct err *e)
 	user = names_get(&names, false, (uint32_t)geteuid());
 	r = tell(a, "hostname", u.nodename, e) < 0 || tell(a, "kernel", u.release, e) < 0 || tell(a, "arch", u.machine, e) < 0 ||
 	    tell(a, "os", os, e) < 0 || tell_number(a, "euid", geteuid(), e) < 0 || tell(a, "user", user ? user : "", e) < 0 ||
-	    tell_number(a, "now", (uint64_t)clock_now_ns(), e) < 0 ? -1 : 0;
+	    tell_number(a, "now", (uint64_t)clock_now_ns(), e) < 0 || tell_boot(a, e) < 0 ? -1 : 0;
 	names_dispose(&names);
 	return r;
 }
@@ -288,6 +301,32 @@ static int tell_identity(const struct root_facts *r, int fd, struct err *e)
 	return identity ? tell_root(r, "identity", identity, e) : 0;
 }
 
+/*
+ * Device and inode of the place and of every directory above it, whatever symlinks and bind mounts its path went through: by
+ * them preflight sees that one place lies in another.
+ */
+static int tell_chain(const struct root_facts *r, int fd, struct err *e)
+{
+	OWN_BUF struct buf list = BUF_INIT;
+	OWN_FD int at = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct stat st, last = { .st_ino = 0 };
+
+	for (int depth = 0; at >= 0 && depth < CHAIN_MAX && fstat(at, &st) == 0; depth++) {
+		int up;
+
+		if (depth && st.st_ino == last.st_ino && st.st_dev == last.st_dev)
+			break;
+		buf_printf(&list, "%s%ju:%ju", depth ? " " : "", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+		last = st;
+		up = S_ISDIR(st.st_mode) ? openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+		(void)close(at);
+		at = up;
+	}
+	if (buf_finish(&list, e) < 0)
+		return -1;
+	return list.len ? tell_root(r, "chain", list.data, e) : 0;
+}
+
 /* A place that is still to be made: the facts are those of the nearest directory above it. */
 static int tell_nearest(const struct root_facts *r, const char *path, struct err *e)
 {
@@ -306,7 +345,7 @@ static int tell_nearest(const struct root_facts *r, const char *path, struct err
 	}
 	if (!up)
 		return err_set(e, ERR_TEMPORARY, "out of memory");
-	return tell_root(r, "nearest", up, e) < 0 ? -1 : tell_place(r, fd, e);
+	return tell_root(r, "nearest", up, e) < 0 || tell_place(r, fd, e) < 0 ? -1 : tell_chain(r, fd, e);
 }
 
 static int tell_one_root(struct agent *a, unsigned number, const char *path, struct err *e)
@@ -323,7 +362,7 @@ static int tell_one_root(struct agent *a, unsigned number, const char *path, str
 		return -1;
 	if (fd < 0)
 		return tell_nearest(&r, path, e);
-	return tell_place(&r, fd, e) < 0 ? -1 : tell_identity(&r, fd, e);
+	return tell_place(&r, fd, e) < 0 || tell_identity(&r, fd, e) < 0 ? -1 : tell_chain(&r, fd, e);
 }
 
 int role_facts(struct agent *a, struct err *e)

@@ -4,6 +4,7 @@
 
 #include "foreign.h"
 #include "log.h"
+#include "overlap.h"
 #include "places.h"
 #include "runner.h"
 
@@ -102,6 +103,8 @@ int stage_preflight(struct run *r, struct err *e)
 	for (size_t i = 0; res == 0 && i < r->plan->ndatasets; i++)
 		if (runner_wants(r, &r->plan->datasets[i]))
 			res = look_at(r, &r->plan->datasets[i], datasets, e);
+	if (res == 0)
+		res = overlap_check(r, datasets, e);
 	facts = json_pack("{s:o,s:o}", "hosts", routes(r), "datasets", datasets);
 	if (res < 0 || only) {
 		json_decref(facts);
