@@ -91,6 +91,8 @@ int cmd_approve(struct cli_context *c, int argc, char **argv, struct err *e)
 		return err_set(e, ERR_USAGE, "%s is no stage", esc_s(stage));
 	if (job_open(&j, c, argv[0], e) < 0)
 		return -1;
+	if (j.run.standing.abandoned)
+		return err_set(e, ERR_REFUSED, "plan %s was abandoned: nothing of it can be approved any more", j.plan->name);
 	if (!gate_exists(j.plan, stage))
 		return err_set(e, ERR_USAGE, "plan %s has no gate at %s", j.plan->name, stage);
 	if (gate_facts(&j.run, stage, &f, e) < 0)

@@ -81,7 +81,8 @@ static int print_json(struct cli_context *c, json_t *list, struct err *e)
 {
 	json_t *o;
 
-	if (!c->json) {
+	/* Where no check could be made at all, the failure is the only object. */
+	if (!c->json || json_array_size(list) == 0) {
 		json_decref(list);
 		return 0;
 	}

@@ -127,7 +127,7 @@ static int judge(const struct take *t, struct err *e)
 	err_set(e, ERR_REFUSED, "%s: %s is %s (expected %s, found %s); %" PRIu64 " such entries", place, first->path, first->what,
 	    first->expected, first->found, t->result.difference_total);
 	if (strcmp(first->what, "unaccounted") == 0)
-		return err_hint(e, "copy it by a new version (waybill rollback %s, then run), or name it in clear.discard with a reason", t->r->plan->name);
+		return err_hint(e, "move it away, or name it in clear.discard with a reason; nothing was destroyed");
 	return err_hint(e, "put it right and run again; nothing was destroyed");
 }
 

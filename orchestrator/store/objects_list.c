@@ -63,6 +63,20 @@ int objects_writer_add(struct objects_writer *w, const struct location *at, stru
 	return buf_finish(&w->text, e);
 }
 
+static int id_cmp(const void *a, const void *b) { return memcmp(a, b, DIGEST_LEN); }
+
+/* Sorts and drops repetitions; how many are left. */
+static size_t distinct(struct object_id *v, size_t n)
+{
+	size_t kept = 0;
+
+	qsort(v, n, sizeof(*v), id_cmp);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || id_cmp(&v[i], &v[kept - 1]) != 0)
+			v[kept++] = v[i];
+	return kept;
+}
+
 int objects_writer_attr(struct objects_writer *w, const uint8_t id[DIGEST_LEN], struct err *e)
 {
 	struct object_id *p;
@@ -71,9 +85,12 @@ int objects_writer_attr(struct objects_writer *w, const uint8_t id[DIGEST_LEN], 
 		return 0;
 	memcpy(w->recent[1], w->recent[0], DIGEST_LEN);
 	memcpy(w->recent[0], id, DIGEST_LEN);
+	/* Room by forgetting repetitions first: many entries, but few different blobs. */
 	if (w->attr_count == w->attr_cap) {
-		size_t cap = w->attr_cap ? w->attr_cap * 2 : 16;
+		size_t cap, left = w->attr_count ? distinct(w->attrs, w->attr_count) : 0;
 
+		w->attr_count = left;
+		cap = left * 2 < 16 ? 16 : left * 2;
 		if (!(p = realloc(w->attrs, cap * sizeof(*p))))
 			return err_sys(e, "objects list");
 		w->attrs = p;
@@ -83,18 +100,14 @@ int objects_writer_attr(struct objects_writer *w, const uint8_t id[DIGEST_LEN], 
 	return 0;
 }
 
-static int id_cmp(const void *a, const void *b) { return memcmp(a, b, DIGEST_LEN); }
-
 int objects_writer_finish(struct objects_writer *w, struct buf *b, struct err *e)
 {
 	char hex[DIGEST_HEX];
 
 	end_run(w);
 	if (w->attr_count)
-		qsort(w->attrs, w->attr_count, sizeof(*w->attrs), id_cmp);
+		w->attr_count = distinct(w->attrs, w->attr_count);
 	for (size_t i = 0; i < w->attr_count; i++) {
-		if (i && id_cmp(&w->attrs[i], &w->attrs[i - 1]) == 0)
-			continue;
 		hex_of(w->attrs[i].sha256, DIGEST_LEN, hex);
 		buf_printf(&w->text, "attr %s\n", hex);
 	}
@@ -120,38 +133,61 @@ void objects_dispose(struct objects *o)
 	*o = (struct objects)OBJECTS_INIT;
 }
 
-/* "<word> <64 hex>[ <count>]"; count is 1 for lines that carry none. */
+/* A number as the writer prints it, to the end of the line: no sign, no zero in front, not 0. */
+static bool parse_count(const char *s, uint64_t *n)
+{
+	uint64_t v = 0;
+
+	if (*s == '0' || !*s)
+		return false;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9' || v > (UINT64_MAX - 9) / 10)
+			return false;
+		v = v * 10 + (uint64_t)(*s - '0');
+	}
+	*n = v;
+	return true;
+}
+
+/* "<word> ": what follows it, or NULL. */
+static const char *after(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(line, word, n) == 0 && line[n] == ' ' ? line + n + 1 : NULL;
+}
+
+/* 64 hex digits at p: what follows them, or NULL. */
+static const char *parse_id(const char *p, struct object_id *id)
+{
+	char hex[DIGEST_HEX];
+
+	if (strnlen(p, DIGEST_HEX - 1) < DIGEST_HEX - 1)
+		return NULL;
+	memcpy(hex, p, DIGEST_HEX - 1);
+	hex[DIGEST_HEX - 1] = '\0';
+	return hex_parse(hex, id->sha256, DIGEST_LEN) ? p + DIGEST_HEX - 1 : NULL;
+}
+
+/* "none N", "pack ID N", "recipe ID" or "attr ID"; count is 1 for lines that carry none. */
 static bool parse_line(const char *line, struct location *at, uint64_t *count, bool *attr)
 {
-	char word[8], hex[DIGEST_HEX + 1];
-	unsigned long long n = 1;
-	int used = 0;
+	const char *p;
 
-	*attr = false;
 	memset(at, 0, sizeof(*at));
-	if (sscanf(line, "none %llu%n", &n, &used) == 1 && line[used] == '\0') {
-		*count = n;
-		return n > 0;
-	}
-	used = 0;
-	if (sscanf(line, "%7[a-z] %65[0-9a-f]%n", word, hex, &used) != 2 || !hex_parse(hex, at->id.sha256, DIGEST_LEN))
-		return false;
-	if (strcmp(word, "pack") == 0) {
-		int more = 0;
-
+	*count = 1;
+	*attr = false;
+	if ((p = after(line, "none")))
+		return parse_count(p, count);
+	if ((p = after(line, "pack"))) {
 		at->kind = LOCATION_PACK;
-		if (sscanf(line + used, " %llu%n", &n, &more) != 1 || n == 0)
-			return false;
-		used += more;
-	} else if (strcmp(word, "recipe") == 0) {
-		at->kind = LOCATION_RECIPE;
-	} else if (strcmp(word, "attr") == 0) {
-		*attr = true;
-	} else {
-		return false;
+		return (p = parse_id(p, &at->id)) && *p == ' ' && parse_count(p + 1, count);
 	}
-	*count = n;
-	return line[used] == '\0';
+	if ((p = after(line, "recipe")))
+		at->kind = LOCATION_RECIPE;
+	else if ((p = after(line, "attr")))
+		*attr = true;
+	return p && (p = parse_id(p, &at->id)) && *p == '\0';
 }
 
 static int grow(void **v, size_t count, size_t size, struct err *e)
@@ -175,6 +211,8 @@ static int take_line(struct objects *o, const char *line, struct err *e)
 	if (!parse_line(line, &at, &count, &attr))
 		return err_set(e, ERR_INTEGRITY, "objects list: not understood");
 	if (attr) {
+		if (o->attr_count && id_cmp(&o->attrs[o->attr_count - 1], &at.id) >= 0)
+			return err_set(e, ERR_INTEGRITY, "objects list: attributes out of order");
 		if (grow((void **)&o->attrs, o->attr_count, sizeof(*o->attrs), e) < 0)
 			return -1;
 		o->attrs[o->attr_count++] = at.id;
