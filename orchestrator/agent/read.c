@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "clock.h"
 #include "filter.h"
 #include "path.h"
 #include "sys.h"
@@ -353,6 +354,21 @@ static bool other_mount(const struct reader *r, const struct walk_item *it)
 	return ((uint64_t)it->stx.stx_dev_major << 32 | it->stx.stx_dev_minor) != a->root_dev;
 }
 
+/* Why size or age leave a file out, or NULL. */
+static const char *by_measure(const struct reader *r, const struct entry *en)
+{
+	const struct msg_start *s = &r->a->start;
+	int64_t age = r->now_s - en->mtime_s;
+
+	if (en->size < s->size_min)
+		return "smaller than size.min";
+	if (s->size_limit && en->size >= s->size_limit)
+		return "larger than size.max";
+	if (s->age_min_s && age < s->age_min_s)
+		return "younger than age.min";
+	return s->age_limit_s && age >= s->age_limit_s ? "older than age.max" : NULL;
+}
+
 /* A rule that leaves the item out: 1 with the note set, 0, -1. */
 static int by_rule(struct reader *r, struct item *x, struct err *e)
 {
@@ -370,6 +386,8 @@ static int by_rule(struct reader *r, struct item *x, struct err *e)
 		return set_note(en, e, "other file system") < 0 ? -1 : 1;
 	if (en->type == ENTRY_SOCKET)
 		return set_note(en, e, "socket") < 0 ? -1 : 1;
+	if (en->type == ENTRY_FILE && !x->it->no_stat && (pattern = by_measure(r, en)))
+		return set_note(en, e, "%s", pattern) < 0 ? -1 : 1;
 	x->list_only = en->type == ENTRY_FILE && filter_find(s->list_only, en->path, false);
 	return 0;
 }
@@ -417,6 +435,7 @@ static int reader_init(struct reader *r, struct agent *a, struct err *e)
 	r->a = a;
 	known_init(&r->known, a);
 	emit_init(&r->emit, a);
+	r->now_s = clock_now_ns() / 1000000000;
 	r->sha256 = digest_new(DIGEST_SHA256);
 	r->sm3 = agent_flag(a, MSG_F_SM3) ? digest_new(DIGEST_SM3) : NULL;
 	if (!r->sha256 || (agent_flag(a, MSG_F_SM3) && !r->sm3))

@@ -35,6 +35,7 @@ struct reader {
 	uint8_t *data;		/* PACK_FILE_MAX bytes: a small content, or a block of a large one */
 	char *prev;		/* path of the last ENTRY, for prefix coding */
 	uint64_t same, gone;	/* not yet sent; one of them is 0 */
+	int64_t now_s;		/* of the host's own clock when the walk began: ages are counted from it */
 	char *unread;		/* directory that could not be read: what is known beneath it is failed, not gone */
 };
 

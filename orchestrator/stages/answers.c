@@ -129,6 +129,9 @@ int answers_open(struct run *r, const struct plan_dataset *d, const struct answe
 	a->ours.fd = a->theirs.fd = -1;
 	if (pass_start(r, d, o->flags, &start, e) < 0)
 		return -1;
+	/* What was within the bounds when it was copied has to be there, whatever it has become since. */
+	start.size_min = start.size_limit = 0;
+	start.age_min_s = start.age_limit_s = 0;
 	if (o->unfiltered)
 		drop_filters(&start);
 	if (session_open(r, o->host, "verify", o->path, &start, &a->session, e) < 0)

@@ -99,6 +99,10 @@ int pass_start(const struct run *r, const struct plan_dataset *d, uint64_t flags
 	m->level = r->plan->archive.level_auto ? INT32_MIN : r->plan->archive.level;
 	m->identity = strdup("");
 	m->scope = strdup("");
+	m->size_min = f->size_min;
+	m->size_limit = f->size_max + 1;	/* no limit is the highest number, and becomes 0 */
+	m->age_min_s = f->age_min_s;
+	m->age_limit_s = f->age_max_s == INT64_MAX ? 0 : f->age_max_s + 1;
 	for (size_t i = 0; i < 3; i++) {
 		if (!(*out[i] = calloc(lists[i]->n + 1, sizeof(char *))))
 			return err_sys(e, "start");

@@ -6,7 +6,7 @@
 #include "esc.h"
 #include "path.h"
 
-#define START_VERSION 1
+#define START_VERSION 2
 #define LIST_MAX 4096
 #define PATTERN_MAX 4096
 #define IDENTITY_MAX 128
@@ -102,6 +102,7 @@ void msg_start_dispose(struct msg_start *m)
 	free_list(&m->include);
 	free_list(&m->exclude);
 	free_list(&m->list_only);
+	free(m->owners);
 	*m = (struct msg_start){ 0 };
 }
 
@@ -131,6 +132,35 @@ static char **get_list(struct view *v)
 	return list;
 }
 
+static void put_owners(struct buf *b, const struct msg_start *m)
+{
+	buf_put_varint(b, m->owner_count);
+	for (size_t i = 0; i < m->owner_count; i++) {
+		buf_put_u8(b, m->owners[i].group);
+		buf_put_varint(b, m->owners[i].from);
+		buf_put_varint(b, m->owners[i].to);
+	}
+}
+
+static void get_owners(struct view *v, struct msg_start *m)
+{
+	uint64_t n = view_varint(v);
+
+	if (v->failed || n > MSG_OWNERS_MAX || (n && !(m->owners = calloc((size_t)n, sizeof(*m->owners))))) {
+		v->failed = true;
+		return;
+	}
+	for (; m->owner_count < n && !v->failed; m->owner_count++) {
+		uint8_t group = view_u8(v);
+		uint64_t from = view_varint(v), to = view_varint(v);
+
+		/* The highest id means "leave it" to chown. */
+		if (group > 1 || from >= UINT32_MAX || to >= UINT32_MAX)
+			v->failed = true;
+		m->owners[m->owner_count] = (struct msg_owner){ group == 1, (uint32_t)from, (uint32_t)to };
+	}
+}
+
 void msg_start_encode(struct buf *b, const struct msg_start *m)
 {
 	buf_put_varint(b, START_VERSION);
@@ -142,6 +172,11 @@ void msg_start_encode(struct buf *b, const struct msg_start *m)
 	put_list(b, m->exclude);
 	put_list(b, m->list_only);
 	msg_put_text(b, m->scope);
+	buf_put_varint(b, m->size_min);
+	buf_put_varint(b, m->size_limit);
+	buf_put_zigzag(b, m->age_min_s);
+	buf_put_zigzag(b, m->age_limit_s);
+	put_owners(b, m);
 }
 
 int msg_start_decode(const void *p, size_t n, struct msg_start *m, struct err *e)
@@ -160,6 +195,11 @@ int msg_start_decode(const void *p, size_t n, struct msg_start *m, struct err *e
 	m->exclude = get_list(&v);
 	m->list_only = get_list(&v);
 	m->scope = msg_text(&v, SCOPE_MAX);
+	m->size_min = view_varint(&v);
+	m->size_limit = view_varint(&v);
+	m->age_min_s = view_zigzag(&v);
+	m->age_limit_s = view_zigzag(&v);
+	get_owners(&v, m);
 	if (version != START_VERSION || m->flags & ~(uint64_t)FLAGS_KNOWN || level < INT32_MIN || level > INT32_MAX)
 		v.failed = true;
 	if (msg_done_view(&v, "START", e) < 0) {

@@ -80,6 +80,8 @@ enum msg_flag {
 	MSG_F_NO_RAW = 256	/* erase: no raw read-back wanted */
 };
 
+struct msg_owner { bool group; uint32_t from, to; };
+
 struct msg_start {		/* strings owned by whoever filled it; decode allocates */
 	uint64_t epoch;		/* fencing number of the runner */
 	uint64_t flags;		/* enum msg_flag */
@@ -88,7 +90,13 @@ struct msg_start {		/* strings owned by whoever filled it; decode allocates */
 	char **include, **exclude;	/* patterns (waybill-plan.5), NULL-terminated */
 	char **list_only;
 	char *scope;		/* erase: the signed authorization text; else "" */
+	/* read: files outside these bounds are skipped; a limit is the first value that is too much, 0 = none */
+	uint64_t size_min, size_limit;		/* bytes */
+	int64_t age_min_s, age_limit_s;		/* seconds since mtime, by the host's own clock */
+	struct msg_owner *owners;	/* apply: the first that fits gives the id that is set; owned */
+	size_t owner_count;
 };
+#define MSG_OWNERS_MAX 65536
 void msg_start_dispose(struct msg_start *m);
 void msg_start_encode(struct buf *b, const struct msg_start *m);
 int msg_start_decode(const void *p, size_t n, struct msg_start *m, struct err *e) MUST_CHECK;

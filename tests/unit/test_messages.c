@@ -209,7 +209,10 @@ static void start_round_trip(void **state)
 	char a[] = "*.o", c[] = "/x/**";
 	char *inc[] = { a, NULL }, *exc[] = { a, c, NULL };
 	char id[] = "00ff:2", scope[] = "scope\ntext";
-	struct msg_start m = { 7, MSG_F_SM3 | MSG_F_FROZEN, INT32_MIN, id, inc, exc, NULL, scope }, d;
+	struct msg_owner owners[] = { { false, 33, 1033 }, { true, 0, 4294967294 } };
+	struct msg_start m = { .epoch = 7, .flags = MSG_F_SM3 | MSG_F_FROZEN, .level = INT32_MIN, .identity = id, .include = inc,
+		.exclude = exc, .scope = scope, .size_min = 1, .size_limit = 1ull << 40, .age_min_s = 3600, .age_limit_s = -1,
+		.owners = owners, .owner_count = 2 }, d;
 	OWN_BUF struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
 
@@ -227,8 +230,22 @@ static void start_round_trip(void **state)
 	assert_non_null(d.list_only);
 	assert_null(d.list_only[0]);
 	assert_string_equal(d.scope, scope);
+	assert_int_equal(d.size_min, 1);
+	assert_int_equal(d.size_limit, 1ull << 40);
+	assert_int_equal(d.age_min_s, 3600);
+	assert_int_equal(d.age_limit_s, -1);
+	assert_int_equal(d.owner_count, 2);
+	assert_false(d.owners[0].group);
+	assert_int_equal(d.owners[0].to, 1033);
+	assert_true(d.owners[1].group);
+	assert_int_equal(d.owners[1].to, 4294967294);
 	msg_start_dispose(&d);
 	batter(&b, as_start, "START");
+	owners[0].to = UINT32_MAX;	/* would mean "leave it" to chown */
+	buf_reset(&b);
+	msg_start_encode(&b, &m);
+	assert_int_equal(msg_start_decode(b.data, b.len, &d, &e), -1);
+	assert_int_equal(e.class, ERR_INTEGRITY);
 }
 
 static void ready_round_trip(void **state)
