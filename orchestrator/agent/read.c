@@ -74,8 +74,12 @@ static int send_failed(struct reader *r, struct msg_entry *m, const struct err *
 
 static int send_skipped(struct reader *r, struct msg_entry *m, struct err *e)
 {
+	/* A socket is never copied but may have to be destroyed: the inventory of a clearing says which inode it is. */
+	uint32_t scan = agent_flag(r->a, MSG_F_HASH_ONLY) ? m->entry.has & ENTRY_HAS_SCAN : 0;
+
 	m->entry.outcome = ENTRY_SKIPPED;
 	strip(&m->entry);
+	m->entry.has |= scan;
 	return send_entry(r, m, e);
 }
 
