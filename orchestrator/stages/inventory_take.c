@@ -116,6 +116,7 @@ static int judge(const struct take *t, struct err *e)
 {
 	const struct verify_difference *first = t->result.differences;
 	char place[PLACE_NAME];
+	bool state;
 
 	if (!t->result.difference_total)
 		return 0;
@@ -124,10 +125,11 @@ static int judge(const struct take *t, struct err *e)
 		err_set(e, ERR_UNVERIFIED, "%s: %s %s (%s)", place, first->path, first->what, first->found);
 		return err_hint(e, "clearing needs every entry compared with the archive");
 	}
-	err_set(e, ERR_REFUSED, "%s: %s is %s (expected %s, found %s); %" PRIu64 " such entries", place, first->path, first->what,
-	    first->expected, first->found, t->result.difference_total);
+	state = strcmp(first->what, "unaccounted") == 0 || strcmp(first->what, "missing") == 0;
+	err_set(e, ERR_REFUSED, "%s: %s %s %s (expected %s, found %s); entries that differ: %" PRIu64, place, first->path,
+	    state ? "is" : "differs in its", first->what, first->expected, first->found, t->result.difference_total);
 	if (strcmp(first->what, "unaccounted") == 0)
-		return err_hint(e, "move it away, or name it in clear.discard with a reason; nothing was destroyed");
+		return err_hint(e, "move it to where it belongs, or name it in clear.discard with a reason (then run with --amend REASON); nothing was destroyed");
 	return err_hint(e, "put it right and run again; nothing was destroyed");
 }
 
