@@ -111,7 +111,7 @@ void sign_put_signer(struct buf *b, const char *person, const char *key)
 /* ---- running ssh-keygen ---- */
 
 /* What it complained about: the last line that says something (its banners come first, its verdict last). */
-static const char *complaint(const struct proc_result *r, char out[256])
+static const char *complaint(const struct proc_result *r, const char *silent, char out[256])
 {
 	const char *s = r->err.len ? r->err.data : r->out.data, *best = "", *p;
 	size_t best_len = 0;
@@ -127,7 +127,7 @@ static const char *complaint(const struct proc_result *r, char out[256])
 		}
 		p += n;
 	}
-	return best_len ? esc_into(out, 256, best, best_len) : "no reason given";
+	return best_len ? esc_into(out, 256, best, best_len) : silent;
 }
 
 static int keygen(const char *const *argv, const void *in, size_t n, struct proc_result *r, struct err *e)
@@ -167,7 +167,7 @@ int sign_bytes(const char *keyfile, const char *name_space, const void *p, size_
 	if (keygen(argv, p, n, &r, e) < 0)
 		return err_at(e, "sign with %s", esc_s(keyfile));
 	if (r.status != 0 || !r.out.len) {
-		err_set(e, ERR_PERMANENT, "sign with %s: ssh-keygen: %s", esc_s(keyfile), complaint(&r, why));
+		err_set(e, ERR_PERMANENT, "sign with %s: ssh-keygen: %s", esc_s(keyfile), complaint(&r, "no reason given", why));
 		return err_hint(e, "give a private key without passphrase, or load its private half into ssh-agent");
 	}
 	if (r.out.len > SIGN_MAX || strncmp(r.out.data, "-----BEGIN SSH SIGNATURE-----\n", 30) != 0)
@@ -217,7 +217,7 @@ int sign_public_key(const char *keyfile, struct buf *line, struct err *e)
 	(void)snprintf(beside, sizeof(beside), "%s.pub", file);
 	if (io_read_file(AT_FDCWD, beside, KEY_FILE_MAX, &pub, &ignored) == 0 && pub.len)
 		return put_key_line(beside, pub.data, line, e);
-	return err_set(e, ERR_PERMANENT, "key file %s: ssh-keygen: %s", esc_s(keyfile), complaint(&r, why));
+	return err_set(e, ERR_PERMANENT, "key file %s: ssh-keygen: %s", esc_s(keyfile), complaint(&r, "no reason given", why));
 }
 
 /* ---- checking ---- */
@@ -317,7 +317,7 @@ enum sign_result sign_verify(const struct sign_check *c, char why[256])
 	}
 	if (r.status == 0)
 		return SIGN_GOOD;
-	(void)snprintf(why, 256, "%s", complaint(&r, said));
+	(void)snprintf(why, 256, "%s", complaint(&r, "it was made with another key, or over another text", said));
 	return r.status > 128 && r.status < 160 ? SIGN_UNCHECKED : SIGN_BAD;
 }
 
@@ -340,7 +340,7 @@ enum sign_result sign_verify_anyone(const char *name_space, const void *data, si
 	}
 	if (r.status == 0)
 		return SIGN_GOOD;
-	(void)snprintf(why, 256, "%s", complaint(&r, said));
+	(void)snprintf(why, 256, "%s", complaint(&r, "it was made over another text", said));
 	return SIGN_BAD;
 }
 
