@@ -159,7 +159,26 @@ static const char *person_name(const json_t *facts, const char *person)
 	return person;
 }
 
-/* Who authorized: the last word of each person before it started, for the basis that it names. */
+static bool lists(const json_t *list, const char *word)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), word) == 0)
+			return true;
+	return false;
+}
+
+/* Did the gate ask for this voice?  Anybody of the plan may speak; who is not asked or operates has authorized nothing. */
+static bool counts(const struct record *started, const json_t *facts, const json_t *said)
+{
+	const json_t *gate = json_object_get(started->data, "gate");
+
+	return (!json_array_size(gate) || lists(gate, text(said, "party"))) && !lists(json_object_get(facts, "operators"), text(said, "person"));
+}
+
+/* Who authorized: the last word of each person who counts before it started, for the basis that it names. */
 static json_t *approvals(const struct records *r, const struct record *started, const json_t *facts)
 {
 	json_t *list = json_array();
@@ -174,7 +193,7 @@ static json_t *approvals(const struct records *r, const struct record *started, 
 		for (; later < started; later++)
 			last &= !(is(later, "approval", "recorded") && strcmp(text(later->data, "stage"), "clear") == 0 &&
 			    strcmp(text(later->data, "person"), text(v->data, "person")) == 0);
-		if (!last || strcmp(text(v->data, "verdict"), "approve") != 0 || (*basis && strcmp(text(v->data, "basis"), basis) != 0))
+		if (!last || !counts(started, facts, v->data) || strcmp(text(v->data, "verdict"), "approve") != 0 || (*basis && strcmp(text(v->data, "basis"), basis) != 0))
 			continue;
 		(void)json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "person", text(v->data, "person"), "name",
 		    person_name(facts, text(v->data, "person")), "party", text(v->data, "party"), "at", v->at, "file",

@@ -80,6 +80,15 @@ static json_t *lists(const struct plan_clear *c, int which)
 	return list;
 }
 
+static json_t *operators(const struct plan *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->operators.n; i++)
+		(void)json_array_append_new(list, json_string(p->operators.v[i]));
+	return list;
+}
+
 static json_t *build(const struct plan *p)
 {
 	static const char *const methods[] = { [METHOD_AUTO] = "auto", [METHOD_OVERWRITE] = "overwrite", [METHOD_SANITIZE] = "sanitize",
@@ -99,6 +108,7 @@ static json_t *build(const struct plan *p)
 	(void)json_object_set_new(j, "contract", contract);
 	(void)json_object_set_new(j, "parties", parties(p));
 	(void)json_object_set_new(j, "people", people(p));
+	(void)json_object_set_new(j, "operators", operators(p));
 	set(j, "operator", p->clear.oper);
 	set(j, "verifier", p->clear.verifier);
 	set(j, "method", methods[p->clear.method]);
