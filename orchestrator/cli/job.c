@@ -64,13 +64,10 @@ static int load_recorded(struct job *j, const char *arg, struct err *e)
 
 int job_open(struct job *j, struct cli_context *c, const char *arg, struct err *e)
 {
-	OWN(standing_dispose) struct standing s = STANDING_INIT;
-
 	j->c = c;
-	if (cli_workspace_open(c, arg, &j->w, e) < 0 || load_recorded(j, arg, e) < 0 || who_acts(j, e) < 0 ||
-	    standing_load(j->w->ledger, j->plan->name, &s, e) < 0)
+	if (cli_workspace_open(c, arg, &j->w, e) < 0 || load_recorded(j, arg, e) < 0 || who_acts(j, e) < 0)
 		return -1;
-	return start(j, s.plan_digest, false, e);
+	return start(j, NULL, false, e);
 }
 
 static int take_lock(struct job *j, struct err *e)
@@ -95,20 +92,16 @@ static int check_operator(const struct job *j, struct err *e)
 
 int job_open_runner(struct job *j, struct cli_context *c, const char *arg, bool dry, struct err *e)
 {
-	const char *digest;
-	OWN(standing_dispose) struct standing s = STANDING_INIT;
-
 	j->c = c;
 	if (cli_workspace_open(c, arg, &j->w, e) < 0 || cli_plan(c, j->w, arg, &j->plan, NULL, e) < 0 || who_acts(j, e) < 0)
 		return -1;
 	if (plan_not_built(j->plan, e) < 0 || check_operator(j, e) < 0)
 		return -1;
-	if (plan_sum_make(j->plan, &j->sum, e) < 0 || standing_load(j->w->ledger, j->plan->name, &s, e) < 0)
+	if (plan_sum_make(j->plan, &j->sum, e) < 0)
 		return -1;
-	digest = j->sum.hex;
 	if (!dry && take_lock(j, e) < 0)
 		return -1;
-	return start(j, digest, !dry, e);
+	return start(j, j->sum.hex, !dry, e);
 }
 
 static void *watch(void *arg)

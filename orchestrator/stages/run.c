@@ -29,6 +29,33 @@ static int next_epoch(struct run *r, struct err *e)
 	return state_set(r->w->state, name, text, strlen(text), e);
 }
 
+/* What this workspace saw last of the ledger: a tail that was cut off, or a history written anew, shows against it. */
+static int load_anchor(struct run *r, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	char name[96];
+	unsigned long long seq;
+
+	(void)snprintf(name, sizeof(name), "head/%s", r->plan->name);
+	if (state_get(r->w->state, name, &b, e) < 0)
+		return -1;
+	if (b.len && sscanf(b.data, "%40[0-9a-f] %llu", r->standing.anchor, &seq) == 2)
+		r->standing.anchor_seq = seq;
+	return 0;
+}
+
+static int check_anchor(const struct run *r, struct err *e)
+{
+	const struct standing *s = &r->standing;
+
+	if (!s->anchor_seq || (s->count >= s->anchor_seq && !s->anchor_moved))
+		return 0;
+	err_set(e, ERR_INTEGRITY, "the ledger of plan %s was altered: event %llu with commit %s was the last seen here, now it has %llu events%s",
+	    r->plan->name, (unsigned long long)s->anchor_seq, s->anchor, (unsigned long long)s->count,
+	    s->anchor_moved ? " and another commit in that place" : "");
+	return err_hint(e, "bring back the ledger that has that commit; waybill audit --expect %s says what is wrong", s->anchor);
+}
+
 int run_open_hosts(struct run *r, const struct plan *plan, const struct run_options *o, struct err *e)
 {
 	memset(r, 0, sizeof(*r));
@@ -46,11 +73,11 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 		return -1;
 	r->w = w;
 	r->view = view;
-	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest);
-	if (standing_load(w->ledger, plan->name, &r->standing, e) < 0) {
+	if (load_anchor(r, e) < 0 || standing_load(w->ledger, plan->name, &r->standing, e) < 0 || check_anchor(r, e) < 0) {
 		run_close(r);
 		return -1;
 	}
+	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest ? plan_digest : r->standing.plan_digest);
 	/* Whoever is no runner writes to places of its own at most (restore): any epoch of today will do there. */
 	r->epoch = (uint64_t)(clock_now_ns() / 1000000000);
 	if (runner && next_epoch(r, e) < 0) {

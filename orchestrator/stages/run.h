@@ -61,7 +61,7 @@ struct run {
 	atomic_bool cancelled;
 };
 
-/* w, plan, o and view stay the caller's.  Replays the ledger; takes a new epoch when runner is true. */
+/* w, plan, o and view stay the caller's.  Replays the ledger; plan_digest NULL: the recorded one.  Takes a new epoch when runner is true. */
 int run_open(struct run *r, struct workspace *w, const struct plan *plan, const char *plan_digest,
     const struct run_options *o, const struct run_view *view, bool runner, struct err *e) MUST_CHECK;
 /* Only what logging in needs: no workspace, no ledger (check --connect). */

@@ -96,7 +96,7 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
 	OWN_BUF struct buf b = BUF_INIT;
 	struct wire_options o = { .side = WIRE_ORCHESTRATOR, .in = channel_out(s->channel), .out = channel_in(s->channel),
-		.peer = s->peer, .build = NULL };
+		.peer = s->peer, .build = wire_build_id() };
 	int got;
 
 	if (wire_open(&s->wire, &o, e) < 0)

@@ -218,6 +218,8 @@ int standing_apply(struct standing *s, const struct ledger_event *ev, struct err
 		return err_set(e, ERR_INTEGRITY, "event %06llu: its data is no JSON", (unsigned long long)ev->seq);
 	s->exists = true;
 	s->count = ev->seq;
+	if (s->anchor_seq == ev->seq)
+		s->anchor_moved = strcmp(s->anchor, ev->commit) != 0;
 	memcpy(s->head, ev->commit, sizeof(s->head));
 	if (strcmp(ev->stage, "plan") == 0)
 		r = take_plan(s, ev, j);

@@ -33,6 +33,9 @@ struct standing {
 	bool exists;			/* the ledger has this plan */
 	char head[LEDGER_OID];
 	uint64_t count;			/* events */
+	uint64_t anchor_seq;		/* set before loading: the event that was last seen here, 0 = none */
+	char anchor[LEDGER_OID];	/* its commit */
+	bool anchor_moved;		/* another commit stands there now */
 	char plan_digest[DIGEST_HEX];	/* of the last `plan recorded` or `plan amended` */
 	uint64_t plan_version;
 	enum stage_state stages[STAGE_COUNT];
