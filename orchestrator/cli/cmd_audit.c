@@ -3,7 +3,9 @@
 
 #include "audit.h"
 #include "esc.h"
+#include "log.h"
 #include "output.h"
+#include "workspace.h"
 
 static void print_findings(struct cli_context *c, const struct audit_report *r)
 {
@@ -27,16 +29,55 @@ static int verdict(const struct audit_report *r, struct err *e)
 	return err_set(e, audit_exit_code(r) == 4 ? ERR_INTEGRITY : ERR_UNVERIFIED, "%s: %s", audit_verdict(r), first);
 }
 
+/* "head/PLAN" of state.db: COMMIT SEQ. */
+static int remembered_head(void *ctx, const char *plan, char commit[65])
+{
+	struct workspace *w = ctx;
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	char name[96];
+
+	(void)snprintf(name, sizeof(name), "head/%s", plan);
+	if (state_get(w->state, name, &b, &ignored) < 0 || !b.len || b.failed)
+		return 0;
+	(void)snprintf(commit, 65, "%.*s", (int)strcspn(b.data, " "), b.data);
+	return 1;
+}
+
+/* What only the workspace itself knows.  One that does not open is audited all the same, by what lies in it. */
+static void own_workspace(struct audit_options *o, struct workspace **w, char **store)
+{
+	OWN_FREE char *dir = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (asprintf(&dir, "%s/" WORKSPACE_DIR, o->path) < 0)
+		return;
+	if (workspace_config(dir, "store", store, &ignored) == 1)
+		o->store = *store;
+	err_clear(&ignored);
+	if (workspace_open(o->path, w, &ignored) < 0) {
+		log_warn("audit: %s", ignored.text);
+		err_clear(&ignored);
+		return;
+	}
+	o->remembered = remembered_head;
+	o->ctx = *w;
+}
+
 int cmd_audit(struct cli_context *c, int argc, char **argv, struct err *e)
 {
 	OWN_AUDIT_REPORT struct audit_report r = AUDIT_REPORT_INIT;
 	OWN_BUF struct buf json = BUF_INIT;
 	struct audit_options o = { .signers = cli_value(c, "signers"), .expect = cli_value(c, "expect"), .full = true };
+	OWN(workspace_closep) struct workspace *w = NULL;
+	OWN_FREE char *store = NULL;
 	const char *root;
 
 	if (argc == 0 && cli_workspace(c, NULL, &root, e) < 0)
 		return -1;
 	o.path = argc ? argv[0] : root;
+	if (argc == 0)
+		own_workspace(&o, &w, &store);
 	if (audit_run(&o, &r, e) < 0)
 		return -1;
 	print_findings(c, &r);

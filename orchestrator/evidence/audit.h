@@ -35,6 +35,11 @@ struct audit_options {
 	const char *expect;		/* hex of a commit that must be in the history (at least its first AUDIT_EXPECT_MIN digits), or NULL */
 	const char *plan;		/* only this plan; NULL = all */
 	const char *store;		/* archive directory; NULL = beside the ledger when path is a workspace */
+	/*
+	 * May be NULL.  1: the auditor remembers this head of the plan, it must be in the history (commit: hex); 0: he does not.
+	 */
+	int (*remembered)(void *ctx, const char *plan, char commit[65]);
+	void *ctx;
 	bool full;			/* read the store's objects and compare their digests */
 };
 /* 0 when the audit was made (also when altered); -1 only when path is nothing that can be audited (ERR_USAGE), or memory is short. */

@@ -379,6 +379,22 @@ static void one_walk(struct plans *p, const char *plan)
 	audit_say(p->a, AUDIT_NOTE, "%s: %" PRIu64 " events, head %s", where, w.chain.seq, w.head);
 }
 
+/* A workspace knows the heads that it wrote itself: of its own ledger a cut tail shows without --expect. */
+static void check_remembered(struct plans *p, const char *plan)
+{
+	struct err e = ERR_INIT;
+	char commit[65] = "";
+	int r;
+
+	if (!p->a->o->remembered || p->a->o->remembered(p->a->o->ctx, plan, commit) != 1)
+		return;
+	if ((r = history_contains(p->a->h, plan, commit, &e)) < 0)
+		audit_err(p->a, "the head that the workspace remembers", &e);
+	else if (r == 0)
+		audit_say(p->a, AUDIT_ALTERED, "plan %s: the workspace remembers head %s, which is not in the history: it was rewritten or its tail cut",
+		    esc_s(plan), esc_s(commit));
+}
+
 static int one_plan(void *ctx, const char *plan)
 {
 	struct plans *p = ctx;
@@ -388,6 +404,7 @@ static int one_plan(void *ctx, const char *plan)
 		return 0;
 	p->n++;
 	one_walk(p, plan);
+	check_remembered(p, plan);
 	if (p->a->o->expect) {
 		int r = history_contains(p->a->h, plan, p->a->o->expect, &e);
 
