@@ -35,9 +35,9 @@ static int one_version(void *ctx, const struct ledger_event *ev)
 	root = json_string_value(json_object_get(d, "root"));
 	if (dataset && root && strcmp(dataset, l->dataset) == 0) {
 		(void)json_object_set_new(d, "commit", json_string(ev->commit));
-		out_text(l->c, "%s@%lld %s %lld entries, %s, %lld changed, %lld removed, %lld failed, root %.16s..., commit %.12s\n", l->dataset,
+		out_text(l->c, "%s@%lld %s %lld entries, %s, %lld added, %lld changed, %lld removed, %lld failed, root %.16s..., commit %.12s\n", l->dataset,
 		    (long long)json_integer_value(json_object_get(d, "version")), ev->at, (long long)json_integer_value(json_object_get(d, "entries")),
-		    out_size((uint64_t)json_integer_value(json_object_get(d, "bytes")), size), (long long)json_integer_value(json_object_get(d, "changed")),
+		    out_size((uint64_t)json_integer_value(json_object_get(d, "bytes")), size), (long long)json_integer_value(json_object_get(d, "added")), (long long)json_integer_value(json_object_get(d, "changed")),
 		    (long long)json_integer_value(json_object_get(d, "removed")), (long long)json_integer_value(json_object_get(d, "failed")),
 		    root, ev->commit);
 		(void)json_array_append(l->rows, d);

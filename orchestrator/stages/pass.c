@@ -135,11 +135,8 @@ static int touch_parent(struct pass *p, const struct entry *en, struct err *e)
 static int found(struct pass *p, const struct entry *en, uint64_t place, unsigned marks, struct err *e)
 {
 	p->progress.entries++;
-	if (marks & FOUND_CHANGED) {
-		p->result.changed++;
-		if (touch_parent(p, en, e) < 0)
-			return -1;
-	}
+	if ((marks & FOUND_CHANGED) && touch_parent(p, en, e) < 0)
+		return -1;
 	return passfile_add(p->found, en, place << FOUND_MARKS | marks, e);
 }
 
@@ -151,6 +148,8 @@ static int take_same(struct pass *p, uint64_t count, struct err *e)
 		if (!p->have_head)
 			return err_set(e, ERR_INTEGRITY, "the source agent reports more known entries than it was told");
 		p->head.entry.outcome = ENTRY_UNCHANGED;
+		p->result.added += !p->head.in_version;
+		p->result.changed += p->head.in_version && p->head.acked;
 		if (pass_place(p, &p->head.at, &place, e) < 0 ||
 		    found(p, &p->head.entry, place, p->head.acked || !p->head.in_version ? FOUND_CHANGED : 0, e) < 0 || advance(p, e) < 0)
 			return -1;
@@ -165,6 +164,7 @@ static int take_gone(struct pass *p, uint64_t count, bool keep, struct err *e)
 			return err_set(e, ERR_INTEGRITY, "the source agent reports more known entries than it was told");
 		if (!keep) {
 			p->gone_count++;
+			p->result.gone += p->head.in_version;
 			if (passfile_add(p->gone, &p->head.entry, 0, e) < 0 || touch_parent(p, &p->head.entry, e) < 0)
 				return -1;
 		}
@@ -234,6 +234,16 @@ static bool arrives_whole(const struct msg_entry *m)
 	    !(en->has & (ENTRY_HAS_XATTR | ENTRY_HAS_ACL));
 }
 
+static void count_difference(struct pass *p, const struct entry *en, bool differs)
+{
+	if (!entry_is_present(en))
+		return;
+	if (!at_head(p, en) || !p->head.in_version)
+		p->result.added++;
+	else if (differs)
+		p->result.changed++;
+}
+
 static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	OWN(msg_entry_dispose) struct msg_entry m = { .content = MSG_CONTENT_NONE };
@@ -254,6 +264,7 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	if (en->outcome == ENTRY_UNSETTLED && (en->has & ENTRY_HAS_SCAN))
 		en->scan.racy = true;
 	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0);
+	count_difference(p, en, marks & FOUND_CHANGED);
 	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, marks, e) < 0)
 		return -1;
 	p->progress.bytes += en->type == ENTRY_FILE ? en->size : 0;

@@ -17,7 +17,7 @@ struct pass_result {
 	struct manifest_root root;
 	uint64_t objects, stored;	/* new ones in this pass, and their stored bytes */
 	uint64_t removed;		/* deleted at the target */
-	uint64_t changed;		/* entries that differ from the version before, removed ones apart */
+	uint64_t added, changed, gone;	/* against the version before, whatever became of it at the target */
 	uint64_t blocked;		/* failed entries that known_faults does not cover */
 	uint64_t problems;		/* entries the target could not take as they are */
 	double seconds;

@@ -152,14 +152,14 @@ static json_t *version_json(struct pass *p)
 
 	hex_of(r->root.sha256, DIGEST_LEN, root);
 	hex_of(r->root.sm3, DIGEST_LEN, sm3);
-	return json_pack("{s:s,s:I,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:f}",
+	return json_pack("{s:s,s:I,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:f}",
 	    "dataset", p->d->name, "version", (json_int_t)p->version, "pass", (json_int_t)p->version, "stage", p->stage,
 	    "entries", (json_int_t)t->entries, "files", (json_int_t)t->files, "dirs", (json_int_t)t->dirs,
 	    "bytes", (json_int_t)t->bytes, "skipped", (json_int_t)t->skipped, "unsettled", (json_int_t)t->unsettled,
 	    "failed", (json_int_t)t->failed, "root", root, "root_sm3", sm3,
 	    "identity", p->source->ready.identity, "at", clock_text(clock_now_ns() / 1000000000, p->r->plan->timezone, at),
 	    "balance", balance_json(&r->balance), "objects", (json_int_t)r->objects, "stored", (json_int_t)r->stored,
-	    "changed", (json_int_t)r->changed, "removed", (json_int_t)r->removed, "seconds", r->seconds);
+	    "added", (json_int_t)r->added, "changed", (json_int_t)r->changed, "removed", (json_int_t)r->gone, "seconds", r->seconds);
 }
 
 static int put_texts(struct output *o, const struct buf *index, json_t *facts, struct err *e)
