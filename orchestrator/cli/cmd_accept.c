@@ -178,6 +178,15 @@ static int write_answer(struct cli_context *c, const struct parcel *p, const str
 	return out_finish(e);
 }
 
+/* Said here, where the package is, and not only when the answer comes home. */
+static int check_receiver(const struct parcel *p, const char *person, struct err *e)
+{
+	if (!person || !plan_person(p->plan, person) || gate_counts(p->plan, "accept", person))
+		return 0;	/* who he is, is checked elsewhere */
+	err_set(e, ERR_REFUSED, "plan %s: %s is not one of those who receive: that acceptance would not count", p->plan->name, esc_s(person));
+	return err_hint(e, "a person of a party with role receiver accepts");
+}
+
 static int check_signed(const struct parcel *p, const struct buf *txt, const struct buf *sig, struct statement *s, struct err *e)
 {
 	return approval_check(p->plan, &p->facts.f, txt->data, txt->len, sig->data, sig->len, clock_now_ns() / 1000000000, s, e);
@@ -197,6 +206,8 @@ static int accept_package(struct cli_context *c, const char *dir, struct err *e)
 	j.plan = p.plan;
 	j.options.as = c->as;
 	j.options.key = c->key;
+	if (check_receiver(&p, c->as, e) < 0)
+		return -1;
 	if (request)
 		return consent_person(&j, e) < 0 ? -1 : consent_request(&j, "accept", &p.facts.f, request, e);
 	if (!cli_value(c, "to"))
@@ -210,7 +221,7 @@ static int accept_package(struct cli_context *c, const char *dir, struct err *e)
 	    sign_bytes(c->key, SIGN_NS_ACCEPTANCE, txt.data, txt.len, &sig, e) < 0) {
 		return -1;
 	}
-	return check_signed(&p, &txt, &sig, &s, e) < 0 ? -1 : write_answer(c, &p, &txt, &sig, &s, e);
+	return check_signed(&p, &txt, &sig, &s, e) < 0 || check_receiver(&p, s.person, e) < 0 ? -1 : write_answer(c, &p, &txt, &sig, &s, e);
 }
 
 /* ---- back in the ledger ---- */

@@ -78,6 +78,8 @@ int approval_files_read(struct ledger *l, const char *plan, const char *rev, con
 
 /* Has this stage a gate: parties the plan asks for, and for accept the receivers. */
 bool gate_exists(const struct plan *p, const char *stage);
+/* Would this person's word count at the gate of the stage?  Not that of operators and of parties that are not asked. */
+bool gate_counts(const struct plan *p, const char *stage, const char *person);
 /*
  * Judges the files against the plan and the facts of now.  A stage without a gate is open.  now: seconds.
  * 0 also when shut (look at g->open); -1 only when it could not be judged at all.

@@ -213,6 +213,20 @@ static bool gate_wants(const struct plan *p, const struct needs *n, const char *
 	return false;
 }
 
+bool gate_counts(const struct plan *p, const char *stage, const char *person)
+{
+	const struct plan_person *who = plan_person(p, person);
+	struct needs n = { .v = NULL };
+	struct err ignored = ERR_INIT;
+	bool counts;
+
+	if (!who || plan_is_operator(p, person) || list_needs(p, stage, &n, &ignored) < 0)
+		return false;
+	counts = gate_wants(p, &n, who->party);
+	free(n.v);
+	return counts;
+}
+
 static const char *key_of(const struct plan *p, const char *person)
 {
 	const struct plan_person *who = plan_person(p, person);
