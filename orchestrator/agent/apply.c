@@ -36,30 +36,11 @@ static bool kernel_before_5_8(void)
 	return uname(&u) != 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 5 || (major == 5 && minor < 8);
 }
 
-static int make_durable(struct apply *ap, struct err *e)
-{
-	char name[AGENT_NAME];
-
-	if (sys_syncfs(SITE, ap->a->root) == 0)
-		return 0;
-	(void)err_sys(e, "sync of %s", agent_name(ap->a, ".", name));
-	e->class = ERR_TEMPORARY;
-	return -1;
-}
-
 static int flush(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
-	OWN_BUF struct buf b = BUF_INIT;
 	uint64_t token;
 
-	if (msg_number_decode(f->data, f->len, &token, e) < 0)
-		return -1;
-	wire_set_state(ap->a->wire, "sync");
-	if (make_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0)
-		return -1;
-	wire_set_state(ap->a->wire, "write");
-	msg_number_encode(&b, token);
-	return agent_send(ap->a, WIRE_ACK, MSG_ACK, &b, e);
+	return msg_number_decode(f->data, f->len, &token, e) < 0 ? -1 : apply_sync_ask(ap, token, e);
 }
 
 static int remove_one(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -100,6 +81,8 @@ static int receive_all(struct apply *ap, struct err *e)
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
 		int r = wire_recv(ap->a->wire, WIRE_DATA, &f, e);
 
+		if (apply_sync_state(ap, e) < 0)	/* its own reason, not that it woke us */
+			return -1;
 		if (r <= 0)
 			return r;
 		if (dispatch(ap, &f, e) < 0)
@@ -118,14 +101,21 @@ static int finish(struct apply *ap, struct err *e)
 	/* The staging directory goes before the root gets its time. */
 	if (tree_stage_close(ap, e) < 0 || final_root(ap, e) < 0)
 		return -1;
-	return make_durable(ap, e);
+	if (apply_sync_stop(ap, e) < 0)
+		return -1;
+	wire_set_state(ap->a->wire, "sync");
+	return apply_durable(ap, e);
 }
 
 static void apply_dispose(struct apply *ap)
 {
+	struct err known = ERR_INIT;
+
+	(void)!apply_sync_stop(ap, &known);	/* its failure is the role's already */
+	free(ap->syncer.tokens);
 	objects_dispose(ap);
 	final_dispose(ap);
-	tree_forget_parent(ap);
+	tree_dispose(ap);
 	for (size_t i = 0; i < ap->aside_count; i++)
 		free(ap->asides[i]);
 	free(ap->asides);
@@ -143,6 +133,10 @@ int role_apply(struct agent *a, struct err *e)
 	if (!(ap.copy = malloc(COPY_BYTES)))
 		return err_set(e, ERR_TEMPORARY, "out of memory");
 	if (fence_enter(&ap.fence, a->root, a->root_path, a->start.epoch, e) < 0)
+		return -1;
+	/* From here on every mode is given in full. */
+	(void)umask(0);
+	if (apply_sync_start(&ap, e) < 0)
 		return -1;
 	wire_set_state(a->wire, "write");
 	if (receive_all(&ap, e) < 0)

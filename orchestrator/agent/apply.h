@@ -1,7 +1,8 @@
 /*
  * apply - inside of the role that writes a tree; shared by apply*.c only.
  *
- * apply.c        messages in, acknowledgements out
+ * apply.c        messages in
+ * apply_sync.c   acknowledgements out, from a thread of their own
  * apply_object.c packs and slices
  * apply_lock.c   inode flags that bar a change
  * apply_tree.c   names: parents, putting in place, links, removal
@@ -12,6 +13,8 @@
  */
 #ifndef APPLY_H
 #define APPLY_H
+
+#include <pthread.h>
 
 #include "agent.h"
 #include "attrs.h"
@@ -37,14 +40,44 @@ struct large {				/* between LARGE_BEGIN and LARGE_END or LARGE_ABORT */
 	char tmp[TMP_NAME];
 };
 
+/*
+ * Where a new inode is being made: under its final name when its directory was made in this session (nobody else looks there
+ * yet, its mode is 0700), else in the staging directory.
+ */
+struct spot {
+	int dir;			/* borrowed until the next parent is looked up */
+	const char *name;		/* into the path, or tmp */
+	char tmp[TMP_NAME];
+	bool in_place;
+	bool plain;			/* the directory gives new entries no attributes of its own */
+};
+
+/* Directories made in this session, by hash of their path: a hint, as a name that is there already is noticed. */
+struct fresh { uint64_t *v; size_t n, cap; };	/* open-addressed; 0 = free */
+
+struct syncer {				/* guarded by lock, but thread and running */
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t *tokens;		/* owned: flushes not yet answered, in order */
+	size_t count;
+	bool ending, failed;
+	struct err why;
+};
+
 struct apply {
 	struct agent *a;
+	struct syncer syncer;
 	struct fence fence;
 	int staging;
+	bool staging_plain;
 	uint64_t next_tmp;
 	bool fsync_each;		/* syncfs does not tell of write errors before Linux 5.8 */
 	char *parent;			/* path of the directory that parent_fd is; owned; NULL = none */
-	int parent_fd;			/* O_PATH */
+	int parent_fd;			/* O_PATH, or O_RDONLY for a fresh one */
+	bool parent_fresh, parent_plain;
+	struct fresh fresh;
 	struct object *objects;
 	size_t object_count, object_bytes;
 	struct large *larges;
@@ -64,6 +97,15 @@ struct apply {
  */
 int apply_settle(struct apply *ap, const char *path, int rc, const struct err *why, struct err *e) MUST_CHECK;
 
+/* ---- apply_sync.c ---- */
+
+int apply_durable(struct apply *ap, struct err *e) MUST_CHECK;		/* here and now */
+int apply_sync_start(struct apply *ap, struct err *e) MUST_CHECK;
+/* ACK token once all that is written by now is durable. */
+int apply_sync_ask(struct apply *ap, uint64_t token, struct err *e) MUST_CHECK;
+int apply_sync_state(struct apply *ap, struct err *e) MUST_CHECK;	/* -1: a sync has failed */
+int apply_sync_stop(struct apply *ap, struct err *e) MUST_CHECK;	/* answers what was asked, ends the thread; -1 as above */
+
 /* ---- apply_tree.c: -1 with *e describes one entry; apply_settle decides whether it is more ---- */
 
 int tree_stage_open(struct apply *ap, struct err *e) MUST_CHECK;	/* drops left-overs, waits for a dying predecessor */
@@ -71,8 +113,14 @@ int tree_stage_close(struct apply *ap, struct err *e) MUST_CHECK;	/* removes it 
 void tree_tmp_name(struct apply *ap, char tmp[TMP_NAME]);
 /* New file in the staging directory, O_RDWR, mode 0600; -1. */
 int tree_tmp_file(struct apply *ap, char tmp[TMP_NAME], struct err *e) MUST_CHECK;
-/* Finalise the staged inode behind fd, close it (always) and rename it to path; parents are made, another type gives way. */
-int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const char *tmp, struct err *e) MUST_CHECK;
+/* New file for en, O_WRONLY; -1. */
+int tree_new_file(struct apply *ap, const struct entry *en, struct spot *s, struct err *e) MUST_CHECK;
+void tree_drop(const struct spot *s);					/* what was begun there goes again */
+/* Finalise the new inode behind fd, close it (always) and rename it to path if it is not there; parents are made, another type gives way. */
+int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const struct spot *s, struct err *e) MUST_CHECK;
+/* The spot of a file of tree_tmp_file. */
+struct spot tree_staged(const struct apply *ap, const char tmp[TMP_NAME]);
+void tree_dispose(struct apply *ap);
 int tree_dir(struct apply *ap, const char *path, struct err *e) MUST_CHECK;		/* mkdir unless there */
 int tree_special(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct err *e) MUST_CHECK;	/* symlink, fifo, device */
 int tree_link(struct apply *ap, const struct entry *en, struct err *e) MUST_CHECK;	/* further name of link_to */

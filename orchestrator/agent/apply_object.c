@@ -105,16 +105,16 @@ static int copy_content(struct apply *ap, struct pack_reader *r, const struct en
 static int file_from_pack(struct apply *ap, struct pack_reader *r, const struct entry *en, const struct attr_set *attrs,
     struct err *e)
 {
-	char tmp[TMP_NAME];
-	OWN_FD int fd = tree_tmp_file(ap, tmp, e);
+	struct spot s;
+	OWN_FD int fd = tree_new_file(ap, en, &s, e);
 
 	if (fd < 0)
 		return -1;
 	if (copy_content(ap, r, en, fd, e) < 0) {
-		(void)unlinkat(ap->staging, tmp, 0);
+		tree_drop(&s);
 		return -1;
 	}
-	return tree_finish(ap, en, attrs, take_fd(&fd), tmp, e);
+	return tree_finish(ap, en, attrs, take_fd(&fd), &s, e);
 }
 
 static int entry_from_pack(struct apply *ap, struct pack_reader *r, const struct entry *en, const struct attr_set *attrs,
@@ -317,6 +317,7 @@ static int punch_holes(int fd, const struct entry *en, struct err *e)
 static int finish_large(struct apply *ap, struct large *l, const struct entry *en, struct err *e)
 {
 	OWN_ATTRS struct attr_set attrs = ATTR_SET_INIT;
+	struct spot s = tree_staged(ap, l->tmp);
 
 	if (strcmp(l->path, en->path) != 0 || en->type != ENTRY_FILE)
 		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " began with another name", l->id);
@@ -326,7 +327,7 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 		return err_sys(e, "truncate");
 	if ((en->has & ENTRY_HAS_LAYOUT) && punch_holes(l->fd, en, e) < 0)
 		return -1;
-	return tree_finish(ap, en, &attrs, take_fd(&l->fd), l->tmp, e);
+	return tree_finish(ap, en, &attrs, take_fd(&l->fd), &s, e);
 }
 
 int large_end(struct apply *ap, const struct wire_frame *f, struct err *e)

@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "clock.h"
 #include "digest.h"
@@ -14,6 +17,7 @@
 #include "finalise.h"
 #include "sys.h"
 
+#define FRESH_MAX (1u << 20)			/* 8 MiB */
 #define STAGE_WAIT_NS (15 * 1000000000ll)	/* a predecessor that lost its connection is gone by then */
 
 enum entry_type tree_type(uint32_t st_mode)
@@ -73,6 +77,19 @@ static bool still_named(int root, int fd)
 	    a.st_ino == b.st_ino;
 }
 
+/* No default ACL, no flags: a new entry of this directory starts with what its maker gives it. */
+static bool gives_nothing(int dir)
+{
+	const int inherited = FS_NODUMP_FL | FS_NOATIME_FL | FS_SYNC_FL | FS_DIRSYNC_FL | FS_APPEND_FL | FS_IMMUTABLE_FL;
+	int flags = 0;
+
+	if (fgetxattr(dir, "system.posix_acl_default", NULL, 0) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP))
+		return false;
+	if (ioctl(dir, FS_IOC_GETFLAGS, &flags) < 0)
+		return errno == ENOTTY || errno == EOPNOTSUPP;
+	return (flags & inherited) == 0;
+}
+
 int tree_stage_open(struct apply *ap, struct err *e)
 {
 	int root = ap->a->root;
@@ -96,6 +113,7 @@ int tree_stage_open(struct apply *ap, struct err *e)
 			return err_sys(e, "chmod %s/" STAGING, esc_s(ap->a->root_path));
 		if (empty_stage(fd, e) < 0)
 			return err_at(e, "%s", esc_s(ap->a->root_path));
+		ap->staging_plain = gives_nothing(fd);
 		ap->staging = take_fd(&fd);
 		return 0;
 	}
@@ -128,11 +146,60 @@ int tree_tmp_file(struct apply *ap, char tmp[TMP_NAME], struct err *e)
 
 /* ---- parents ---- */
 
+static uint64_t fresh_key(const char *path, size_t n)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (size_t i = 0; i < n; i++)	/* FNV-1a */
+		h = (h ^ (uint8_t)path[i]) * 1099511628211u;
+	return h ? h : 1;
+}
+
+static uint64_t *fresh_at(const struct fresh *f, uint64_t key)
+{
+	size_t i = (size_t)(key ^ key >> 32) & (f->cap - 1);
+
+	while (f->v[i] && f->v[i] != key)
+		i = (i + 1) & (f->cap - 1);
+	return &f->v[i];
+}
+
+static bool is_fresh(const struct apply *ap, const char *path)
+{
+	return ap->fresh.cap && *fresh_at(&ap->fresh, fresh_key(path, strlen(path))) != 0;
+}
+
+/* Without memory for it the directory is simply not among them. */
+static void add_fresh(struct apply *ap, const char *path, size_t n)
+{
+	struct fresh *f = &ap->fresh, more = { NULL, f->n, f->cap ? f->cap * 2 : 256 };
+	uint64_t key = fresh_key(path, n), *at;
+
+	if (f->n * 2 >= f->cap) {
+		if (f->cap >= FRESH_MAX || !(more.v = calloc(more.cap, sizeof(*more.v))))
+			return;
+		for (size_t i = 0; i < f->cap; i++)
+			if (f->v[i])
+				*fresh_at(&more, f->v[i]) = f->v[i];
+		free(f->v);
+		*f = more;
+	}
+	at = fresh_at(f, key);
+	f->n += *at == 0;
+	*at = key;
+}
+
 void tree_forget_parent(struct apply *ap)
 {
 	own_closep(&ap->parent_fd);
 	ap->parent_fd = -1;
 	free(take_ptr(&ap->parent));
+}
+
+void tree_dispose(struct apply *ap)
+{
+	tree_forget_parent(ap);
+	free(ap->fresh.v);
 }
 
 static bool is_dir(int dir, const char *name)
@@ -157,11 +224,13 @@ static bool open_up(int dir)
 	return chmod(proc, (st.st_mode & 07777) | 0700) == 0;
 }
 
-/* A directory name beneath dir; what stands there and is none gives way. */
+/* A directory name beneath dir; what stands there and is none gives way.  1: it was made, 0: it was there. */
 static int make_dir(struct apply *ap, int dir, const char *name, struct err *e)
 {
 	for (int tries = 0; tries < 4; tries++) {
-		if (mkdirat(dir, name, 0700) == 0 || (errno == EEXIST && is_dir(dir, name)))
+		if (mkdirat(dir, name, 0700) == 0)
+			return 1;
+		if (errno == EEXIST && is_dir(dir, name))
 			return 0;
 		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT && errno != EPERM)
 			return err_sys(e, "cannot replace %s by a directory", esc_s(name));
@@ -181,10 +250,12 @@ static int make_parents(struct apply *ap, const char *dirs, struct err *e)
 	if (!copy || cur < 0)
 		return err_sys(e, "parents of %s", esc_s(dirs));
 	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
-		int next;
+		int next, made = make_dir(ap, cur, name, e);
 
-		if (make_dir(ap, cur, name, e) < 0)
+		if (made < 0)
 			return -1;
+		if (made)
+			add_fresh(ap, dirs, (size_t)(name - copy) + strlen(name));
 		next = openat(cur, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
 			return err_sys(e, "open %s", esc_s(name));
@@ -207,7 +278,9 @@ static int parent_of(struct apply *ap, const char *path, const char **base, stru
 	if (ap->parent && strcmp(ap->parent, dirs) == 0)
 		return ap->parent_fd;
 	tree_forget_parent(ap);
-	fd = path_open_beneath(ap->a->root, dirs, O_PATH | O_DIRECTORY, 0);
+	ap->parent_fresh = is_fresh(ap, dirs);
+	fd = path_open_beneath(ap->a->root, dirs, (ap->parent_fresh ? O_RDONLY : O_PATH) | O_DIRECTORY, 0);
+	ap->parent_plain = ap->parent_fresh && fd >= 0 && gives_nothing(fd);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		fd = make_parents(ap, dirs, e);
 	else if (fd < 0)
@@ -230,13 +303,15 @@ static int parent_for_writing(struct apply *ap, const char *path, const char **b
 int tree_dir(struct apply *ap, const char *path, struct err *e)
 {
 	const char *base;
-	int dir;
+	int dir, made;
 
 	if (strcmp(path, ".") == 0)
 		return 0;
-	if ((dir = parent_for_writing(ap, path, &base, e)) < 0)
+	if ((dir = parent_for_writing(ap, path, &base, e)) < 0 || (made = make_dir(ap, dir, base, e)) < 0)
 		return -1;
-	return make_dir(ap, dir, base, e);
+	if (made)
+		add_fresh(ap, path, strlen(path));
+	return 0;
 }
 
 /* ---- a directory in whose place something else comes ---- */
@@ -351,6 +426,62 @@ static int put_in_place(struct apply *ap, const char *tmp, const char *path, str
 	return -1;
 }
 
+/* ---- new inodes ---- */
+
+struct spot tree_staged(const struct apply *ap, const char tmp[TMP_NAME])
+{
+	struct spot s = { .dir = ap->staging, .plain = ap->staging_plain };
+
+	memcpy(s.tmp, tmp, TMP_NAME);
+	return s;
+}
+
+static const char *spot_name(const struct spot *s) { return s->in_place ? s->name : s->tmp; }
+
+void tree_drop(const struct spot *s) { (void)unlinkat(s->dir, spot_name(s), 0); }
+
+/* Where path will be made: beneath its fresh directory if it has one. */
+static int choose_spot(struct apply *ap, const char *path, struct spot *s, struct err *e)
+{
+	const char *base;
+	int dir = parent_for_writing(ap, path, &base, e);
+
+	if (dir < 0)
+		return -1;
+	if (ap->parent_fresh) {
+		*s = (struct spot){ .dir = dir, .name = base, .in_place = true, .plain = ap->parent_plain };
+		return 0;
+	}
+	*s = (struct spot){ .dir = ap->staging, .plain = ap->staging_plain };
+	tree_tmp_name(ap, s->tmp);
+	return 0;
+}
+
+/* The name is taken, in a directory that was made just now: replaced like any other. */
+static void stage_instead(struct apply *ap, struct spot *s)
+{
+	*s = (struct spot){ .dir = ap->staging, .plain = ap->staging_plain };
+	tree_tmp_name(ap, s->tmp);
+}
+
+int tree_new_file(struct apply *ap, const struct entry *en, struct spot *s, struct err *e)
+{
+	/* Nobody else gets into a fresh directory yet, so what is ours may have its mode at once. */
+	mode_t mode = 0600;
+	int fd;
+
+	if (choose_spot(ap, en->path, s, e) < 0)
+		return -1;
+	if (s->in_place && en->uid == geteuid() && en->gid == getegid())
+		mode = (mode_t)en->mode & 0777;
+	fd = openat(s->dir, spot_name(s), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0 && errno == EEXIST && s->in_place) {
+		stage_instead(ap, s);
+		fd = openat(s->dir, s->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
+	return fd < 0 ? err_sys(e, s->in_place ? "create" : "create in " STAGING) : fd;
+}
+
 static unsigned finalise_what(const struct apply *ap)
 {
 	return agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0;
@@ -373,21 +504,21 @@ static int put_flags(struct apply *ap, const struct entry *en, const struct attr
 	return finalise(fd, finalise_what(ap), en, attrs, missed, e);
 }
 
-int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const char *tmp, struct err *e)
+int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const struct spot *s, struct err *e)
 {
 	OWN_BUF struct buf missed = BUF_INIT;
 	OWN_FD int owned = fd;
-	int r = finalise(fd, staged_what(ap, en), en, attrs, &missed, e), late;
+	int r = finalise(fd, staged_what(ap, en) | (s->plain ? FINALISE_NEW : 0), en, attrs, &missed, e), late;
 
 	if (r >= 0 && ap->fsync_each && en->type == ENTRY_FILE && sys_fsync(SITE, fd) < 0)
 		r = err_sys(e, "fsync");
 	if (close(take_fd(&owned)) < 0 && r >= 0)
 		r = err_sys(e, "close");
 	if (r < 0) {
-		(void)unlinkat(ap->staging, tmp, 0);
+		tree_drop(s);
 		return -1;
 	}
-	if (put_in_place(ap, tmp, en->path, e) < 0)
+	if (!s->in_place && put_in_place(ap, s->tmp, en->path, e) < 0)
 		return -1;
 	if ((late = put_flags(ap, en, attrs, &missed, e)) < 0)
 		return -1;
@@ -396,31 +527,38 @@ int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set 
 	return 0;
 }
 
-static int make_special(struct apply *ap, const struct entry *en, const char *tmp)
+static int make_special(const struct spot *s, const struct entry *en)
 {
+	const char *name = spot_name(s);
 	dev_t dev = makedev(en->rdev_major, en->rdev_minor);
 
 	switch (en->type) {
-	case ENTRY_SYMLINK: return symlinkat(en->target ? en->target : "", ap->staging, tmp);
-	case ENTRY_FIFO: return mknodat(ap->staging, tmp, S_IFIFO | 0600, 0);
-	case ENTRY_CHAR: return mknodat(ap->staging, tmp, S_IFCHR | 0600, dev);
-	case ENTRY_BLOCK: return mknodat(ap->staging, tmp, S_IFBLK | 0600, dev);
+	case ENTRY_SYMLINK: return symlinkat(en->target ? en->target : "", s->dir, name);
+	case ENTRY_FIFO: return mknodat(s->dir, name, S_IFIFO | 0600, 0);
+	case ENTRY_CHAR: return mknodat(s->dir, name, S_IFCHR | 0600, dev);
+	case ENTRY_BLOCK: return mknodat(s->dir, name, S_IFBLK | 0600, dev);
 	default: errno = ENOTSUP; return -1;
 	}
 }
 
 int tree_special(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct err *e)
 {
-	char tmp[TMP_NAME];
-	int fd;
+	struct spot s;
+	int r, fd;
 
-	tree_tmp_name(ap, tmp);
-	if (make_special(ap, en, tmp) < 0)
+	if (choose_spot(ap, en->path, &s, e) < 0)
+		return -1;
+	r = make_special(&s, en);
+	if (r < 0 && errno == EEXIST && s.in_place) {
+		stage_instead(ap, &s);
+		r = make_special(&s, en);
+	}
+	if (r < 0)
 		return err_sys(e, "cannot make a %s", entry_type_name(en->type));
-	fd = openat(ap->staging, tmp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(s.dir, spot_name(&s), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "open in " STAGING);
-	return tree_finish(ap, en, attrs, fd, tmp, e);
+		return err_sys(e, "open the new %s", entry_type_name(en->type));
+	return tree_finish(ap, en, attrs, fd, &s, e);
 }
 
 /* ---- links ---- */

@@ -134,14 +134,14 @@ static int sync_attrs(struct target *t, const struct attr_set *want, const struc
 	return 0;
 }
 
-static int set_attrs(struct target *t, const struct attr_set *want, struct err *e)
+static int set_attrs(struct target *t, unsigned what, const struct attr_set *want, struct err *e)
 {
 	OWN_ATTRS struct attr_set have = ATTR_SET_INIT;
 
-	if (!want)
+	if (!want || ((what & FINALISE_NEW) && want->n == 0))
 		return 0;
 	/* Read after chown, which drops security.capability. */
-	if (attrs_read(t->fd, &have, e) < 0)
+	if (!(what & FINALISE_NEW) && attrs_read(t->fd, &have, e) < 0)
 		return -1;
 	if (sync_attrs(t, want, &have, true, e) < 0 || sync_attrs(t, want, &have, false, e) < 0)
 		return -1;
@@ -158,6 +158,9 @@ static int set_mode(struct target *t, const struct entry *en, struct err *e)
 		(void)snprintf(what, sizeof(what), "mode %04o", en->mode);
 		return missed(t, what, e);
 	}
+	/* Who may change the mode may have all of it but set-group-id. */
+	if (!(en->mode & S_ISGID))
+		return 0;
 	if (inspect(t, e) < 0)
 		return -1;
 	if ((t->st.st_mode & 07777) == en->mode)
@@ -223,11 +226,13 @@ int finalise(int fd, unsigned what, const struct entry *en, const struct attr_se
 
 	if (mode < 0 || inspect(&t, e) < 0)
 		return err_sys(e, "finalise");
+	if ((what & FINALISE_NEW) && !(en->has & ENTRY_HAS_FLAGS))
+		what &= ~(unsigned)FINALISE_FLAGS;
 	t.opath = (mode & O_PATH) != 0;
 	(void)snprintf(t.proc, sizeof(t.proc), "/proc/self/fd/%d", fd);
 	if ((what & FINALISE_FLAGS) && lift_flags(&t, e) < 0)
 		return -1;
-	if (set_owner(&t, en, e) < 0 || set_attrs(&t, attrs, e) < 0 || set_mode(&t, en, e) < 0 || set_times(&t, en, e) < 0)
+	if (set_owner(&t, en, e) < 0 || set_attrs(&t, what, attrs, e) < 0 || set_mode(&t, en, e) < 0 || set_times(&t, en, e) < 0)
 		return -1;
 	if ((what & FINALISE_FLAGS) && finish_flags(&t, en, e) < 0)
 		return -1;

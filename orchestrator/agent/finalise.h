@@ -11,7 +11,10 @@
 #include "attrs.h"
 #include "entry.h"
 
-enum finalise_what { FINALISE_FLAGS = 1 };	/* set inode flags too, last */
+enum finalise_what {
+	FINALISE_FLAGS = 1,		/* set inode flags too, last */
+	FINALISE_NEW = 2		/* made by us a moment ago where nothing is inherited: it has neither xattrs nor flags to be found out */
+};
 
 /*
  * fd (borrowed): the inode, opened in any way; O_PATH needs /proc.  attrs: all xattrs and ACLs it shall have; NULL leaves

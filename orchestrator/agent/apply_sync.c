@@ -1,0 +1,139 @@
+/*
+ * Making things durable beside the writing: a sync takes as long as the disk needs, and the next pack can be written meanwhile.
+ * What is written after a FLUSH may be synced with it; nothing before it may be left out, and nothing is: the sync begins when
+ * all of that has been written.
+ */
+#include "apply.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sys.h"
+
+#define TOKENS_MAX 256
+
+int apply_durable(struct apply *ap, struct err *e)
+{
+	char name[AGENT_NAME];
+
+	if (sys_syncfs(SITE, ap->a->root) == 0)
+		return 0;
+	(void)err_sys(e, "sync of %s", agent_name(ap->a, ".", name));
+	e->class = ERR_TEMPORARY;
+	return -1;
+}
+
+static int answer(struct apply *ap, const uint64_t *tokens, size_t n, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	if (apply_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		msg_number_encode(&b, tokens[i]);
+		if (agent_send(ap->a, WIRE_ACK, MSG_ACK, &b, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void *sync_main(void *arg)
+{
+	struct apply *ap = arg;
+	struct syncer *y = &ap->syncer;
+	uint64_t tokens[TOKENS_MAX];
+	struct err e = ERR_INIT;
+	size_t n;
+	int r;
+
+	pthread_mutex_lock(&y->lock);
+	while (!y->failed) {
+		if (y->count == 0) {
+			if (y->ending)
+				break;
+			pthread_cond_wait(&y->changed, &y->lock);
+			continue;
+		}
+		n = y->count;
+		memcpy(tokens, y->tokens, n * sizeof(*tokens));
+		pthread_mutex_unlock(&y->lock);
+		r = answer(ap, tokens, n, &e);
+		pthread_mutex_lock(&y->lock);
+		y->count -= n;
+		memmove(y->tokens, y->tokens + n, y->count * sizeof(*y->tokens));
+		y->failed = r < 0;
+		if (r < 0) {
+			y->why = e;
+			wire_cancel(ap->a->wire);	/* the role may be waiting for input that will not come before our answer */
+		}
+		pthread_cond_broadcast(&y->changed);
+	}
+	pthread_mutex_unlock(&y->lock);
+	return NULL;
+}
+
+int apply_sync_start(struct apply *ap, struct err *e)
+{
+	struct syncer *y = &ap->syncer;
+
+	if (!(y->tokens = calloc(TOKENS_MAX, sizeof(*y->tokens))))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	pthread_mutex_init(&y->lock, NULL);
+	pthread_cond_init(&y->changed, NULL);
+	errno = pthread_create(&y->thread, NULL, sync_main, ap);
+	if (errno)
+		return err_sys(e, "thread");
+	y->running = true;
+	return 0;
+}
+
+int apply_sync_ask(struct apply *ap, uint64_t token, struct err *e)
+{
+	struct syncer *y = &ap->syncer;
+	int r = 0;
+
+	pthread_mutex_lock(&y->lock);
+	while (!y->failed && y->count == TOKENS_MAX)
+		pthread_cond_wait(&y->changed, &y->lock);
+	if (y->failed) {
+		*e = y->why;
+		r = -1;
+	} else {
+		y->tokens[y->count++] = token;
+		pthread_cond_broadcast(&y->changed);
+	}
+	pthread_mutex_unlock(&y->lock);
+	return r;
+}
+
+int apply_sync_state(struct apply *ap, struct err *e)
+{
+	struct syncer *y = &ap->syncer;
+	int r = 0;
+
+	pthread_mutex_lock(&y->lock);
+	if (y->failed) {
+		*e = y->why;
+		r = -1;
+	}
+	pthread_mutex_unlock(&y->lock);
+	return r;
+}
+
+int apply_sync_stop(struct apply *ap, struct err *e)
+{
+	struct syncer *y = &ap->syncer;
+
+	if (y->running) {
+		pthread_mutex_lock(&y->lock);
+		y->ending = true;
+		pthread_cond_broadcast(&y->changed);
+		pthread_mutex_unlock(&y->lock);
+		pthread_join(y->thread, NULL);
+		y->running = false;
+	}
+	if (!y->failed)
+		return 0;
+	*e = y->why;
+	return -1;
+}
