@@ -9,6 +9,8 @@
 #include "esc.h"
 #include "sign.h"
 
+static uint64_t epoch_now(void) { return (uint64_t)(clock_now_ns() / 1000); }
+
 static int next_epoch(struct run *r, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
@@ -20,11 +22,12 @@ static int next_epoch(struct run *r, struct err *e)
 	r->epoch = b.len ? strtoull(b.data, NULL, 10) : 0;
 	/*
 	 * Places remember the highest epoch that worked there, and may meet another ledger later: the clock makes epochs grow
-	 * across ledgers, the stored one across a clock that was set back.
+	 * across ledgers (and when state.db is lost: in microseconds, so that the numbers of quick runs do not outrun it), the
+	 * stored one across a clock that was set back.
 	 */
 	r->epoch++;
-	if (r->epoch < (uint64_t)(clock_now_ns() / 1000000000))
-		r->epoch = (uint64_t)(clock_now_ns() / 1000000000);
+	if (r->epoch < epoch_now())
+		r->epoch = epoch_now();
 	(void)snprintf(text, sizeof(text), "%" PRIu64, r->epoch);
 	return state_set(r->w->state, name, text, strlen(text), e);
 }
@@ -79,7 +82,7 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 	}
 	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest ? plan_digest : r->standing.plan_digest);
 	/* Whoever is no runner writes to places of its own at most (restore): any epoch of today will do there. */
-	r->epoch = (uint64_t)(clock_now_ns() / 1000000000);
+	r->epoch = epoch_now();
 	if (runner && next_epoch(r, e) < 0) {
 		run_close(r);
 		return -1;
