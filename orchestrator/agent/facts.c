@@ -15,6 +15,7 @@
 #include "esc.h"
 #include "io.h"
 #include "names.h"
+#include "owner_map.h"
 #include "path.h"
 
 #define FILE_MAX (4u << 20)
@@ -365,6 +366,22 @@ static int tell_one_root(struct agent *a, unsigned number, const char *path, str
 	return tell_place(&r, fd, e) < 0 || tell_identity(&r, fd, e) < 0 ? -1 : tell_chain(&r, fd, e);
 }
 
+/* "user.NAME" or "group.NAME" = its id; nothing when the host knows none. */
+static int tell_name(struct agent *a, bool group, const char *name, struct err *e)
+{
+	char key[300], value[16];
+	uint32_t id;
+	int r = owner_lookup(group, name, &id, e);
+
+	if (r <= 0)
+		return r;
+	(void)snprintf(key, sizeof(key), "%s.%s", group ? "group" : "user", name);
+	(void)snprintf(value, sizeof(value), "%" PRIu32, id);
+	return tell(a, key, value, e);
+}
+
+static bool is_name(const char *s) { return *s && strlen(s) < 256; }
+
 int role_facts(struct agent *a, struct err *e)
 {
 	unsigned number = 0;
@@ -372,9 +389,16 @@ int role_facts(struct agent *a, struct err *e)
 	if (tell_host(a, e) < 0 || tell_one_root(a, number++, a->root_path, e) < 0)
 		return -1;
 	for (int i = 0; i < a->argc; i += 2) {
+		bool group = strcmp(a->argv[i], "--group") == 0;
+
+		if ((group || strcmp(a->argv[i], "--user") == 0) && i + 1 < a->argc && is_name(a->argv[i + 1])) {
+			if (tell_name(a, group, a->argv[i + 1], e) < 0)
+				return -1;
+			continue;
+		}
 		if (strcmp(a->argv[i], "--root") != 0 || i + 1 >= a->argc || !path_is_clean_absolute(a->argv[i + 1]) ||
 		    number >= ROOTS_MAX)
-			return err_set(e, ERR_USAGE, "facts: only further --root ABSPATH are understood");
+			return err_set(e, ERR_USAGE, "facts: only further --root ABSPATH, --user NAME and --group NAME are understood");
 		if (tell_one_root(a, number++, a->argv[i + 1], e) < 0)
 			return -1;
 	}

@@ -322,7 +322,8 @@ static int take(struct reader *r, struct item *x, struct err *e)
 static int take_or_keep(struct reader *r, struct item *x, struct err *e)
 {
 	struct entry *en = &x->m.entry;
-	bool several = en->type != ENTRY_DIR && en->nlink > 1;
+	/* A name that is only listed is none of a group: no other name's content may depend on it. */
+	bool several = en->type != ENTRY_DIR && en->nlink > 1 && !x->list_only;
 	const struct entry *first = several ? links_find(&r->links, en) : NULL;
 	OWN_ENTRY struct entry scan = { .scan = en->scan };	/* what identifies the inode after en changed hands */
 	int rc;

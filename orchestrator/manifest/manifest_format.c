@@ -92,11 +92,11 @@ static void put_extras(struct buf *b, const struct entry *en)
 		buf_puts(b, " first=");
 		put_path(b, en->link_to);
 	}
-	if (en->outcome == ENTRY_UNSETTLED) {
+	if (en->outcome == ENTRY_UNSETTLED)
 		buf_puts(b, " unsettled");
-		if (en->note)
-			put_word(b, "note=", en->note);
-	}
+	/* A content that was never copied has to say so, or it is missing at the target. */
+	if (en->note && (en->outcome == ENTRY_UNSETTLED || strcmp(en->note, "list_only") == 0))
+		put_word(b, "note=", en->note);
 	if (b->failed || b->len == start + 2) {
 		b->len = start;
 		return;

@@ -18,8 +18,6 @@ static int check_dataset(const struct plan *p, const struct plan_dataset *d, str
 		return no(e, p, d->pos, d->files.activate == ACTIVATE_SWAP ? "activate: swap" : "activate: merge");
 	if (d->files.foreign != FOREIGN_KEEP)
 		return no(e, p, d->pos, "foreign: drop and carry");
-	if (d->files.nowners)
-		return no(e, p, d->pos, "owners");
 	return 0;
 }
 

@@ -226,8 +226,9 @@ static bool item_is_good(struct reader *r, const struct field *f, const struct y
 {
 	if (!node_scalar(r, n, f->type == F_REFS ? "a name" : f->type == F_GLOBS ? "a pattern" : "text"))
 		return false;
-	if (f->type == F_GLOBS && !scalar_is_beneath(n->text)) {
-		node_fault(r, n, "patterns are relative to the dataset's root, such as \"cache/**\"",
+	/* A leading slash anchors a pattern at the root, as rsync has it. */
+	if (f->type == F_GLOBS && !scalar_is_beneath(n->text + (n->text[0] == '/'))) {
+		node_fault(r, n, "patterns are relative to the dataset's root, such as \"cache/**\", or \"/cache\" for the one in the root",
 		    "\"%s\" does not lie beneath the dataset's root", n->text);
 		return false;
 	}

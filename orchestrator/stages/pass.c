@@ -430,10 +430,19 @@ static int check_deletions(struct pass *p, struct err *e)
 	return 0;
 }
 
+static int open_target(struct pass *p, struct err *e)
+{
+	OWN_OWNERS struct owners owners = OWNERS_INIT;
+
+	if (p->d->to.host && owners_resolve(p->r, p->d, &owners, e) < 0)
+		return -1;
+	return target_open(&p->target, p->r, p->d->to.host, p->d->to.path, p->d->files.flags ? MSG_F_FLAGS : 0, &owners, e);
+}
+
 static int run_pass(struct pass *p, struct err *e)
 {
 	if (passfile_new(&p->found, p->r->w->scanfd, e) < 0 || passfile_new(&p->gone, p->r->w->scanfd, e) < 0 ||
-	    open_source(p, e) < 0 || target_open(&p->target, p->r, p->d->to.host, p->d->to.path, p->d->files.flags ? MSG_F_FLAGS : 0, e) < 0 ||
+	    open_source(p, e) < 0 || open_target(p, e) < 0 ||
 	    receive(p, e) < 0 || close_source(p, e) < 0 || check_deletions(p, e) < 0 ||
 	    pass_flush(p, true, true, e) < 0 || pass_finish_target(p, e) < 0)
 		return -1;

@@ -16,7 +16,7 @@ static int send_finals(struct pass *p, struct err *e)
 
 		if ((got = passfile_next(p->found, &en, &place, e)) != 1)
 			return got;
-		if (en.outcome == ENTRY_SKIPPED || en.outcome == ENTRY_FAILED)
+		if (en.outcome == ENTRY_SKIPPED || en.outcome == ENTRY_FAILED || (en.note && strncmp(en.note, "list_only", 9) == 0))
 			continue;
 		if (place & FOUND_WHOLE)
 			continue;

@@ -36,10 +36,16 @@ static int take_fact(json_t *facts, const struct wire_frame *f, struct err *e)
 
 int place_facts(struct run *r, const char *host, const char *path, json_t **out, struct err *e)
 {
-	OWN(session_closep) struct session *s = NULL;
-	struct msg_start start = { .identity = "", .scope = "" };
 	/* The agent's own root must be a directory; what is asked about may be anything, or nothing. */
 	const char *args[] = { "facts", "--root", "/", "--root", path, NULL };
+
+	return place_ask(r, host, args, out, e);
+}
+
+int place_ask(struct run *r, const char *host, const char *const *args, json_t **out, struct err *e)
+{
+	OWN(session_closep) struct session *s = NULL;
+	struct msg_start start = { .identity = "", .scope = "" };
 	json_t *facts = json_object();
 	int got = 1;
 

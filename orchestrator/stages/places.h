@@ -12,6 +12,8 @@
  * the nearest, and of every directory above), error.  Owned by the caller.  Remote text is escaped.
  */
 int place_facts(struct run *r, const char *host, const char *path, json_t **out, struct err *e) MUST_CHECK;
+/* The same with the agent's whole argument list (facts --root / ...). */
+int place_ask(struct run *r, const char *host, const char *const *args, json_t **out, struct err *e) MUST_CHECK;
 /* "" when the fact is not there; borrowed. */
 const char *place_fact(const json_t *facts, const char *key);
 uint64_t place_number(const json_t *facts, const char *key);

@@ -69,10 +69,15 @@ static void *listen(void *arg)
 	return NULL;
 }
 
-int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, struct err *e)
+int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, const struct owners *owners,
+    struct err *e)
 {
 	struct msg_start start = { .flags = flags, .identity = "", .scope = "" };
 
+	if (owners) {
+		start.owners = owners->v;
+		start.owner_count = owners->n;
+	}
 	memset(t, 0, sizeof(*t));
 	t->run = r;
 	(void)pthread_mutex_init(&t->lock, NULL);

@@ -9,6 +9,7 @@
 #ifndef TARGET_H
 #define TARGET_H
 
+#include "owners.h"
 #include "run.h"
 #include "u64set.h"
 
@@ -32,8 +33,9 @@ struct target {
 	struct u64set attrs;		/* blobs sent in this session; the sending thread only */
 };
 
-/* host NULL: archive only.  flags: MSG_F_* of apply. */
-int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, struct err *e) MUST_CHECK;
+/* host NULL: archive only.  flags: MSG_F_* of apply.  owners (borrowed, NULL: none): ids to be replaced. */
+int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, const struct owners *owners,
+    struct err *e) MUST_CHECK;
 int target_send(struct target *t, uint8_t type, const void *data, size_t n, struct err *e) MUST_CHECK;
 /* An attribute blob that has just been stored or received. */
 int target_blob(struct target *t, const void *blob, size_t n, const uint8_t digest[DIGEST_LEN], struct err *e) MUST_CHECK;

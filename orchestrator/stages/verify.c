@@ -11,6 +11,7 @@
 #include "esc.h"
 #include "foreign.h"
 #include "log.h"
+#include "owners.h"
 #include "pack.h"
 #include "version.h"
 
@@ -123,6 +124,7 @@ struct compare {
 	struct foreign *foreign;
 	struct run_progress progress;
 	unsigned mask;
+	const struct owners *owners;	/* NULL: none apply */
 	const char *path;		/* of the entry being compared */
 	int64_t shown;
 };
@@ -193,7 +195,11 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 	else {
 		c->path = want->path;
 		count(c, got);
-		(void)entry_compare(want, got, c->mask, on_difference, c);
+		struct entry expected = *want;	/* strings stay want's */
+
+		if (c->owners)
+			owners_expect(c->d, c->owners, want, &expected.uid, &expected.gid);
+		(void)entry_compare(&expected, got, c->mask, on_difference, c);
 	}
 	return r < 0 ? err_sys(e, "verify") : 0;
 }
@@ -226,6 +232,8 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 		.flags = MSG_F_HASH_ONLY | (o->cached ? 0u : MSG_F_MEDIUM), .known = o->full || o->path ? NULL : known };
 	int res;
 
+	OWN_OWNERS struct owners owners = OWNERS_INIT;
+
 	if (!ao.host)
 		return err_set(e, ERR_USAGE, "dataset %s has no target; verify it with --side archive", d->name);
 	known_name(r, d, o->side, known);
@@ -233,6 +241,11 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 	    foreign_load(r, d, &foreign, e) < 0 ||
 	    atomic_file_open(&file, r->w->scanfd, known, 0600, e) < 0 || scan_writer_new(&scan, file.fd, e) < 0)
 		return -1;
+	if (o->side == VERIFY_TARGET && !o->path) {
+		if (owners_new(r, d, ao.host, &owners, e) < 0)
+			return -1;
+		c.owners = &owners;
+	}
 	c.version = version;
 	c.scan = scan;
 	c.foreign = o->side == VERIFY_TARGET && !o->path ? foreign : NULL;

@@ -175,7 +175,7 @@ static const struct broken broken[] = {
 	{ HEAD "datasets: {d: {files: {from: \"local:/a/../b\"}}}\n", 4, 30, "not a clean path", NULL },
 	{ HEAD "datasets: {d: {files: {to: \"local:/a\"}}}\n", 4, 16, "needs the key \"from\"", NULL },
 	{ FILES("activate: swap"), 8, 17, "nothing to swap", NULL },
-	{ FILES("exclude: [/abs]"), 8, 17, "beneath the dataset's root", "patterns are relative" },
+	{ FILES("exclude: [../up]"), 8, 17, "beneath the dataset's root", "patterns are relative" },
 	{ FILES("include: []"), 8, 16, "must not be empty", NULL },
 	{ FILES("known_faults: [{path: ../x, reason: y}]"), 8, 29, "beneath the dataset's root", NULL },
 	{ FILES("known_faults: [{path: x}]"), 8, 22, "needs the key \"reason\"", NULL },
