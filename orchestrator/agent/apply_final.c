@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "finalise.h"
+#include "owner_map.h"
 
 static unsigned what(const struct apply *ap) { return agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0; }
 
@@ -112,6 +113,7 @@ int final_entry(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_final_decode(f->data, f->len, &en, e) < 0)
 		return -1;
+	owner_map(ap->a, &en);
 	/* All removals came before: what was set aside goes before the directories around it get their times. */
 	if (tree_drop_asides(ap, e) < 0 || final_leave(ap, en.path, e) < 0)
 		return -1;

@@ -9,6 +9,7 @@
 #include "digest.h"
 #include "finalise.h"
 #include "io.h"
+#include "owner_map.h"
 #include "pack.h"
 #include "sys.h"
 
@@ -144,6 +145,7 @@ static int apply_pack(struct apply *ap, const struct object *o, struct err *e)
 
 		if ((more = pack_next(r, &en, &attrs, e)) <= 0)
 			continue;
+		owner_map(ap->a, &en);
 		int rc = entry_from_pack(ap, r, &en, &attrs, &why);
 
 		/* A pack that lies about one entry is not believed about the others. */
@@ -340,6 +342,7 @@ int large_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_numbered_decode(f->data, f->len, &id, &en, e) < 0)
 		return -1;
+	owner_map(ap->a, &en);
 	if (!(l = find_large(ap, id)) || en.size > INT64_MAX)
 		return err_set(e, ERR_INTEGRITY, "end of large content %" PRIu64 ", which is not open", id);
 	if (l->fd >= 0) {
