@@ -11,6 +11,8 @@
 #include "path.h"
 #include "sys.h"
 
+#define OPEN_BATCHES 4	/* flushes under way at a time: rows are kept in memory until theirs is answered */
+
 static void free_rows(struct pass_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -58,10 +60,105 @@ static int write_batch(struct pass *p, const struct pass_batch *b, struct err *e
 	return state_commit(s, e);
 }
 
-/* Write down what the target has acknowledged by now. */
+/* ---- the archive's syncs, beside the receiving: a disk that takes its time stops nobody ---- */
+
+static void *sync_main(void *arg)
+{
+	struct pass *p = arg;
+	struct pass_sync *y = &p->sync;
+	struct err e = ERR_INIT;
+
+	pthread_mutex_lock(&y->lock);
+	while (!y->ending && !y->failed) {
+		uint64_t token = y->asked;
+		int r;
+
+		if (token == y->done) {
+			(void)pthread_cond_wait(&y->changed, &y->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&y->lock);
+		r = store_sync(p->r->w->store, &e);
+		if (r == 0)
+			sys_point("pass-stored");
+		pthread_mutex_lock(&y->lock);
+		if (r == 0)
+			y->done = token;
+		else
+			y->why = e;
+		y->failed = r < 0;
+		pthread_cond_broadcast(&y->changed);
+	}
+	pthread_mutex_unlock(&y->lock);
+	return NULL;
+}
+
+static int sync_ask(struct pass *p, uint64_t token, struct err *e)
+{
+	struct pass_sync *y = &p->sync;
+
+	if (!y->running) {
+		(void)pthread_mutex_init(&y->lock, NULL);
+		(void)pthread_cond_init(&y->changed, NULL);
+		if ((errno = pthread_create(&y->thread, NULL, sync_main, p)) != 0)
+			return err_sys(e, "thread");
+		y->running = true;
+	}
+	pthread_mutex_lock(&y->lock);
+	y->asked = token;
+	pthread_cond_broadcast(&y->changed);
+	pthread_mutex_unlock(&y->lock);
+	return 0;
+}
+
+/* *done: what is durable in the archive; waits until that is at least token (0: does not wait). */
+static int sync_done(struct pass *p, uint64_t token, uint64_t *done, struct err *e)
+{
+	struct pass_sync *y = &p->sync;
+	int r = 0;
+
+	*done = 0;
+	if (!y->running)
+		return 0;
+	pthread_mutex_lock(&y->lock);
+	while (!y->failed && y->done < token)
+		(void)pthread_cond_wait(&y->changed, &y->lock);
+	*done = y->done;
+	if (y->failed) {
+		*e = y->why;
+		r = -1;
+	}
+	pthread_mutex_unlock(&y->lock);
+	return r;
+}
+
+static void sync_stop(struct pass *p)
+{
+	struct pass_sync *y = &p->sync;
+
+	if (!y->running)
+		return;
+	pthread_mutex_lock(&y->lock);
+	y->ending = true;
+	pthread_cond_broadcast(&y->changed);
+	pthread_mutex_unlock(&y->lock);
+	(void)pthread_join(y->thread, NULL);
+	(void)pthread_cond_destroy(&y->changed);
+	(void)pthread_mutex_destroy(&y->lock);
+	y->running = false;
+}
+
+/* Write down what is durable in the archive and acknowledged by the target by now. */
 static int reap(struct pass *p, struct err *e)
 {
-	uint64_t acked = target_acked(&p->target);
+	uint64_t acked = target_acked(&p->target), done;
+
+	if (!p->batches)
+		return 0;
+	if (sync_done(p, 0, &done, e) < 0)
+		return -1;
+	if (done < acked)
+		acked = done;
 
 	while (p->batches && p->batches->token <= acked) {
 		struct pass_batch *b = p->batches;
@@ -122,14 +219,13 @@ static int start_flush(struct pass *p, struct err *e)
 	OWN_BUF struct buf b = BUF_INIT;
 	struct pass_batch *batch;
 
-	if (store_sync(p->r->w->store, e) < 0)
-		return -1;
-	sys_point("pass-stored");
 	if (cut_batch(p, &batch, e) < 0)
 		return -1;
 	batch->token = ++p->token;
 	*p->batches_end = batch;
 	p->batches_end = &batch->next;
+	if (sync_ask(p, batch->token, e) < 0)
+		return -1;
 	p->stored_since = 0;
 	p->flushed_at = clock_mono_ns();
 	buf_put_varint(&b, batch->token);
@@ -138,18 +234,24 @@ static int start_flush(struct pass *p, struct err *e)
 
 int pass_flush(struct pass *p, bool force, bool wait, struct err *e)
 {
+	uint64_t wait_for = 0, done;
 	bool due = p->stored_since >= FLUSH_BYTES || p->row_count >= FLUSH_ROWS ||
 	    (p->row_count && clock_mono_ns() - p->flushed_at > FLUSH_NS);
 
 	if ((force || due) && start_flush(p, e) < 0)
 		return -1;
-	if (wait && target_wait(&p->target, p->token, e) < 0)
+	if (wait)
+		wait_for = p->token;
+	else if (due && p->token > OPEN_BATCHES)
+		wait_for = p->token - OPEN_BATCHES;
+	if (wait_for && (sync_done(p, wait_for, &done, e) < 0 || target_wait(&p->target, wait_for, e) < 0))
 		return -1;
 	return reap(p, e);
 }
 
 void pass_acks_free(struct pass *p)
 {
+	sync_stop(p);
 	free_rows(p->rows, p->row_count);
 	while (p->batches) {
 		struct pass_batch *b = p->batches;

@@ -2,6 +2,8 @@
 #ifndef PASS_INTERNAL_H
 #define PASS_INTERNAL_H
 
+#include <pthread.h>
+
 #include "known.h"
 #include "pace.h"
 #include "pack.h"
@@ -50,6 +52,16 @@ struct pass_batch {			/* rows waiting for the target's acknowledgement of a toke
 	struct pass_batch *next;
 };
 
+struct pass_sync {			/* guarded by lock, but thread and running */
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t asked, done;		/* tokens: up to asked objects are to be made durable, up to done they are */
+	bool ending, failed;
+	struct err why;
+};
+
 struct known_sender;
 
 struct pass {
@@ -75,6 +87,7 @@ struct pass {
 	size_t row_count;
 	struct pass_batch *batches, **batches_end;
 	uint64_t token, stored_since;
+	struct pass_sync sync;
 	int64_t flushed_at;
 	struct target target;
 	struct u64set touched;		/* directories whose attributes must be set again */
