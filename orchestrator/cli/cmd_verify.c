@@ -34,6 +34,8 @@ static int verdict_err(const struct job *j, const struct verify_result *v, struc
 	if (v->difference_total) {
 		err_set(e, ERR_INTEGRITY, "dataset %s version %" PRIu64 " at the %s: %" PRIu64 " differences, first %s: %s", v->dataset, v->version,
 		    verify_side_name(v->side), v->difference_total, v->differences[0].path, v->differences[0].what);
+		if (strcmp(v->differences[0].what, "extra") == 0)
+			return err_hint(e, "nothing that waybill did not bring is removed by it");
 		return v->side == VERIFY_TARGET ? err_hint(e, "waybill run %s sends what differs again", j->plan->name) : -1;
 	}
 	return err_set(e, ERR_UNVERIFIED, "dataset %s version %" PRIu64 " at the %s: %" PRIu64 " entries could not be verified, first %s: %s", v->dataset,

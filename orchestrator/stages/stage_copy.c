@@ -22,7 +22,7 @@ static int wants_files(const struct plan_dataset *d, struct err *e)
 static int read_back(struct run *r, const struct plan_dataset *d, const char *stage, struct err *e)
 {
 	OWN_VERIFY struct verify_result v = VERIFY_RESULT_INIT;
-	struct verify_options o = { .side = VERIFY_TARGET };
+	struct verify_options o = { .side = VERIFY_TARGET, .keep_extra = true };
 
 	if (verify_run(r, d, &o, &v, e) < 0)
 		return -1;

@@ -26,10 +26,12 @@ static int verdict(const struct run *r, const struct verify_result *v, struct er
 static int verify_side(struct run *r, const struct plan_dataset *d, enum verify_side side, struct err *e)
 {
 	OWN_VERIFY struct verify_result v = VERIFY_RESULT_INIT;
-	struct verify_options o = { .side = side };
+	struct verify_options o = { .side = side, .keep_extra = true };
 
 	if (verify_run(r, d, &o, &v, e) < 0)
 		return -1;
+	if (v.foreign_total)
+		log_warn("%s: %" PRIu64 " foreign entries at the target stay there, first %s", d->name, v.foreign_total, v.foreign[0]);
 	if ((side == VERIFY_TARGET && resend_note(r, &v, e) < 0) || verify_record(r, "verify", &v, e) < 0)
 		return -1;
 	return verdict(r, &v, e);

@@ -7,6 +7,7 @@
 #include "answers.h"
 #include "archive.h"
 #include "atomic_file.h"
+#include "challenge.h"
 #include "clock.h"
 #include "esc.h"
 #include "foreign.h"
@@ -74,7 +75,7 @@ int verify_add_difference(struct verify_result *v, const char *path, const char 
 	return 0;
 }
 
-static int add_unverified(struct verify_result *v, const char *path, const char *reason)
+int verify_add_unverified(struct verify_result *v, const char *path, const char *reason)
 {
 	struct verify_unverified *u;
 
@@ -124,7 +125,10 @@ struct compare {
 	struct foreign *foreign;
 	struct run_progress progress;
 	unsigned mask;
+	bool keep_extra;
 	const struct owners *owners;	/* NULL: none apply */
+	struct challenge *challenge;	/* NULL: none is made */
+	struct location at;		/* of the entry that next_wanted gave last */
 	const char *path;		/* of the entry being compared */
 	int64_t shown;
 };
@@ -141,7 +145,7 @@ static int extra(struct compare *c, const struct entry *got)
 {
 	if (got->outcome == ENTRY_SKIPPED)
 		return 0;		/* a rule of the plan keeps it out */
-	if (foreign_has(c->foreign, got->path, got->path_len))
+	if (c->keep_extra || foreign_has(c->foreign, got->path, got->path_len))
 		return add_foreign(c->v, got->path);
 	return verify_add_difference(c->v, got->path, "extra", "absent", entry_type_name(got->type));
 }
@@ -189,9 +193,9 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 	else if (!got)
 		r = verify_add_difference(c->v, want->path, "missing", entry_type_name(want->type), "absent");
 	else if (got->outcome == ENTRY_FAILED || got->outcome == ENTRY_UNSETTLED)
-		r = add_unverified(c->v, want->path, got->note ? got->note : "it could not be read");
+		r = verify_add_unverified(c->v, want->path, got->note ? got->note : "it could not be read");
 	else if (lacks_digest(want, got))
-		r = add_unverified(c->v, want->path, "the agent gave no digest of its content");
+		r = verify_add_unverified(c->v, want->path, "the agent gave no digest of its content");
 	else {
 		c->path = want->path;
 		count(c, got);
@@ -199,9 +203,18 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 
 		if (c->owners)
 			owners_expect(c->d, c->owners, want, &expected.uid, &expected.gid);
-		(void)entry_compare(&expected, got, c->mask, on_difference, c);
+		if (entry_compare(&expected, got, c->mask, on_difference, c) == 0 && c->challenge)
+			return challenge_offer(c->challenge, want, &c->at, e);
 	}
 	return r < 0 ? err_sys(e, "verify") : 0;
+}
+
+/* entry_merge asks for the next one only when it has done with this one. */
+static int next_wanted(void *ctx, struct entry *en, struct err *e)
+{
+	struct compare *c = ctx;
+
+	return version_next(c->version, en, &c->at, e);
 }
 
 static int next_found(void *ctx, struct entry *en, struct err *e) { return answers_next(ctx, en, e); }
@@ -210,7 +223,7 @@ static int compare_place(struct compare *c, const struct answers_options *o, str
 {
 	if (answers_open(c->r, c->d, o, &c->answers, e) < 0)
 		return -1;
-	return entry_merge(version_next_entry, c->version, next_found, c->answers, compare_one, c, e);
+	return entry_merge(next_wanted, c, next_found, c->answers, compare_one, c, e);
 }
 
 /* "PLAN.D.target": what the last good verification of this side saw. */
@@ -227,12 +240,13 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 	OWN_ATOMIC_FILE struct atomic_file file = ATOMIC_FILE_INIT;
 	const struct plan_place *at = o->side == VERIFY_SOURCE ? &d->from : &d->to;
 	char known[VERSION_REV];
-	struct compare c = { .r = r, .d = d, .v = v, .mask = d->files.flags ? 0 : ENTRY_CMP_NO_FLAGS };
+	struct compare c = { .keep_extra = o->keep_extra, .r = r, .d = d, .v = v, .mask = d->files.flags ? 0 : ENTRY_CMP_NO_FLAGS };
 	struct answers_options ao = { .host = o->host ? o->host : at->host, .path = o->path ? o->path : at->path,
 		.flags = MSG_F_HASH_ONLY | (o->cached ? 0u : MSG_F_MEDIUM), .known = o->full || o->path ? NULL : known };
 	int res;
 
 	OWN_OWNERS struct owners owners = OWNERS_INIT;
+	OWN_CHALLENGE struct challenge challenge = { .n = 0 };
 
 	if (!ao.host)
 		return err_set(e, ERR_USAGE, "dataset %s has no target; verify it with --side archive", d->name);
@@ -246,6 +260,7 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 			return -1;
 		c.owners = &owners;
 	}
+	c.challenge = o->side == VERIFY_TARGET ? &challenge : NULL;
 	c.version = version;
 	c.scan = scan;
 	c.foreign = o->side == VERIFY_TARGET && !o->path ? foreign : NULL;
@@ -255,6 +270,8 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 	if (res < 0)
 		return -1;
 	run_show_progress(r, &c.progress);
+	if (c.challenge && challenge_run(r, &challenge, ao.host, ao.path, o->cached, v, e) < 0)
+		return -1;
 	/* Only what was read from the medium and found good may save reading next time. */
 	if (o->cached || o->path || v->difference_total || v->unverified_total)
 		return 0;
@@ -318,7 +335,7 @@ static int judge(struct verify_result *v, const struct entry *en, struct err *e)
 	if (e->class == ERR_CANCELLED)
 		return -1;
 	r = e->class == ERR_INTEGRITY ? verify_add_difference(v, en->path, "archive", "sound", e->text) :
-	    add_unverified(v, en->path, e->text);
+	    verify_add_unverified(v, en->path, e->text);
 	err_clear(e);
 	return r < 0 ? err_sys(e, "verify") : 0;
 }
@@ -399,9 +416,9 @@ json_t *verify_json(const struct verify_result *v, size_t limit)
 		(void)json_array_append_new(unv, json_pack("{s:s,s:s}", "path", v->unverified[i].path, "reason", v->unverified[i].reason));
 	for (size_t i = 0; i < v->foreign_count && i < limit; i++)
 		(void)json_array_append_new(foreign, json_string(v->foreign[i]));
-	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I}", "dataset", v->dataset, "version",
+	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I}", "dataset", v->dataset, "version",
 	    (json_int_t)v->version, "side", verify_side_name(v->side), "read", v->cached ? "cached" : "medium",
-	    "full", v->full, "verdict", verify_verdict(v), "checked", (json_int_t)v->checked, "reread", (json_int_t)v->read,
+	    "full", v->full, "verdict", verify_verdict(v), "checked", (json_int_t)v->checked, "reread", (json_int_t)v->read, "challenged", (json_int_t)v->challenged,
 	    "bytes", (json_int_t)v->bytes, "differences", diff, "difference_count", (json_int_t)v->difference_total,
 	    "unverified", unv, "unverified_count", (json_int_t)v->unverified_total, "foreign", foreign,
 	    "foreign_count", (json_int_t)v->foreign_total);

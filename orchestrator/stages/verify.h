@@ -24,6 +24,7 @@ struct verify_result {
 	uint64_t version;
 	enum verify_side side;
 	bool cached, full;
+	uint64_t challenged;			/* contents asked for again with a nonce (challenge.h) */
 	uint64_t checked, read, bytes;	/* entries compared, of them contents re-read, and their bytes */
 	struct verify_difference *differences; size_t difference_count; uint64_t difference_total;
 	struct verify_unverified *unverified; size_t unverified_count; uint64_t unverified_total;
@@ -37,6 +38,7 @@ struct verify_options {
 	enum verify_side side;
 	uint64_t version;	/* 0 = newest */
 	bool full, cached;
+	bool keep_extra;	/* entries that are in no version are foreign, not differences: what a run asks (foreign: keep) */
 	/* Another place than the plan's (restore tests): host and path; NULL = the plan's. */
 	const char *host, *path;
 };
@@ -50,6 +52,7 @@ json_t *verify_json(const struct verify_result *v, size_t limit);
 /* Records `STAGE checked` ("verify", "restore-test"). */
 int verify_record(struct run *r, const char *stage, const struct verify_result *v, struct err *e) MUST_CHECK;
 
+int verify_add_unverified(struct verify_result *v, const char *path, const char *reason);
 /* Adds one difference (escapes); used by clear's gate as well. */
 int verify_add_difference(struct verify_result *v, const char *path, const char *what, const char *expected, const char *found);
 

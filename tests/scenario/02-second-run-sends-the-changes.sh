@@ -44,11 +44,12 @@ grep -q '^D.*f3' "$OUT" || fail 'diff does not show the removed file'
 grep -q '^M.*f1\b' "$OUT" || fail 'diff does not show the changed file'
 grep -q '^M.*f4\b' "$OUT" || fail 'diff does not show the changed mode'
 
-part 'what the manifest never knew stays at the target: listed when it was there first, else named as a difference'
+part 'what the manifest never knew stays at the target: it stops no run, and verify names it unless it was there first'
 rm "$TOP/src/docs/sub/f5"
 echo foreign >"$TOP/dst/docs/foreign"
-expect 4 run "$TOP/move.yaml"
-says "$ERR" docs/foreign
+expect 0 run "$TOP/move.yaml"
+expect 4 verify move
+says "$OUT" docs/foreign
 [ -e "$TOP/dst/docs/foreign" ] || fail 'a foreign file was removed'
 [ ! -e "$TOP/dst/docs/sub/f5" ] || fail 'a removed file is still there'
 rm "$TOP/dst/docs/foreign"; touch -r "$TOP/src/docs" "$TOP/dst/docs"
