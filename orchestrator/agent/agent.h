@@ -35,6 +35,7 @@ struct agent {
 int role_read(struct agent *a, struct err *e) MUST_CHECK;
 int role_apply(struct agent *a, struct err *e) MUST_CHECK;
 int role_erase(struct agent *a, struct err *e) MUST_CHECK;
+int role_challenge(struct agent *a, struct err *e) MUST_CHECK;
 int role_facts(struct agent *a, struct err *e) MUST_CHECK;
 
 /* ---- helpers (session.c) ---- */

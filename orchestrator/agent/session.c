@@ -22,6 +22,7 @@ static const struct role {
 	{ "verify", role_read, WIRE_DATA, false, true },
 	{ "apply", role_apply, WIRE_ACK, true, true },
 	{ "erase", role_erase, WIRE_ACK, false, true },
+	{ "challenge", role_challenge, WIRE_ACK, false, true },
 	{ "facts", role_facts, WIRE_DATA, false, false },
 };
 

@@ -36,6 +36,8 @@ enum msg_type {
 	MSG_PROBLEM = 41,	/* any role -> orchestrator: u8 err class, path, text: one entry failed, the role goes on */
 	MSG_INVENTORY = 50,	/* orchestrator -> erase on WIRE_DATA: varint index, entry (with scan) */
 	MSG_ERASED = 51,	/* erase -> orchestrator on WIRE_ACK: struct msg_erased */
+	MSG_CHALLENGE = 70,	/* orchestrator -> challenge on WIRE_DATA: struct msg_challenge */
+	MSG_ANSWER = 71,	/* challenge -> orchestrator on WIRE_ACK: struct msg_answer, in the order of the questions */
 	MSG_FACT = 60		/* facts -> orchestrator on WIRE_DATA: key bytes, value bytes */
 };
 
@@ -185,6 +187,14 @@ struct msg_problem { enum err_class class; char *path, *text; /* owned; text is 
 void msg_problem_dispose(struct msg_problem *m);
 void msg_problem_encode(struct buf *b, enum err_class class, const char *path, const char *text);
 int msg_problem_decode(const void *p, size_t n, struct msg_problem *m, struct err *e) MUST_CHECK;
+
+struct msg_challenge { uint64_t index; uint8_t nonce[32]; char *path; /* owned after decode */ };
+void msg_challenge_dispose(struct msg_challenge *m);
+void msg_challenge_encode(struct buf *b, const struct msg_challenge *m);
+int msg_challenge_decode(const void *p, size_t n, struct msg_challenge *m, struct err *e) MUST_CHECK;
+struct msg_answer { uint64_t index; bool read; uint8_t digest[DIGEST_LEN]; /* of nonce and content; void unless read */ };
+void msg_answer_encode(struct buf *b, const struct msg_answer *m);
+int msg_answer_decode(const void *p, size_t n, struct msg_answer *m, struct err *e) MUST_CHECK;
 
 #define MSG_FACT_MAX (64u << 10)	/* bytes of a key, and of a value */
 struct msg_fact { char *key, *value; /* owned, NUL-terminated, without NUL inside */ };
