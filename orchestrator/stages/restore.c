@@ -109,9 +109,39 @@ static bool never_archived(const struct entry *en)
 	    (en->note && strncmp(en->note, "list_only", 9) == 0);
 }
 
+/* One whose archive is damaged is named and left out; the rest goes on. */
+static int leave_out(struct job *j, struct err *e)
+{
+	if (e->class != ERR_INTEGRITY)
+		return -1;
+	log_error("not restored: %s", e->text);
+	j->out->damaged++;
+	err_clear(e);
+	return 0;
+}
+
+/*
+ * 1: go on, 0: left out.  Without its ACL an entry might be open to more people than it was, so it does not come; a directory has
+ * to, for the sake of what is in it, and stays shut to all but its owner.
+ */
+static int attributes_sound(struct job *j, struct entry *en, struct err *e)
+{
+	if (target_attrs(&j->target, en, e) == 0)
+		return 1;
+	(void)err_at(e, "attributes of %s", esc_s(en->path));
+	if (leave_out(j, e) < 0)
+		return -1;
+	if (en->type != ENTRY_DIR)
+		return 0;
+	en->has &= ~(uint32_t)(ENTRY_HAS_XATTR | ENTRY_HAS_ACL);
+	en->mode &= 0700;
+	return 1;
+}
+
 static int one(struct job *j, struct entry *en, struct location *at, struct err *e)
 {
 	bool parent, take = wanted(j, en, &parent);
+	int sound;
 
 	if (never_archived(en)) {
 		j->out->left_out += take && !parent;
@@ -123,14 +153,10 @@ static int one(struct job *j, struct entry *en, struct location *at, struct err 
 		return 0;
 	if (en->link_to && regroup(j, en, at, e) < 0)
 		return -1;
-	if (feed_entry(&j->feed, en, at, e) < 0) {
-		if (e->class != ERR_INTEGRITY)
-			return -1;
-		log_error("not restored: %s", e->text);
-		j->out->damaged++;
-		err_clear(e);
-		return 0;
-	}
+	if ((sound = attributes_sound(j, en, e)) != 1)
+		return sound;
+	if (feed_entry(&j->feed, en, at, e) < 0)
+		return leave_out(j, e);
 	j->out->entries++;
 	j->out->files += en->type == ENTRY_FILE;
 	j->out->bytes += en->type == ENTRY_FILE && !en->link_to ? en->size : 0;
