@@ -2,14 +2,42 @@
 
 #include <string.h>
 
+#include "clock.h"
+
 #define OUT_FULL (256u << 10)
-#define ADAPTIVE INT32_MIN	/* of struct msg_start; adapting comes with the lanes */
+#define ADAPTIVE INT32_MIN	/* of struct msg_start */
 #define LEVEL_DEFAULT 1
+#define LEVEL_LOW (-5)
+#define LEVEL_HIGH 3
+#define SLOW_LINK (25u << 20)	/* stored bytes a second: below that a sender that waits waits for the link, not for a processor */
 #define HOLE_MIN (1u << 20)
 
 void emit_init(struct emit *em, struct agent *a)
 {
-	*em = (struct emit){ .a = a, .level = a->start.level == ADAPTIVE ? LEVEL_DEFAULT : a->start.level };
+	bool adaptive = a->start.level == ADAPTIVE;
+
+	*em = (struct emit){ .a = a, .level = adaptive ? LEVEL_DEFAULT : a->start.level, .adaptive = adaptive, .since = clock_mono_ns() };
+}
+
+/*
+ * After each object: a link that keeps us waiting is worth more work on fewer bytes; where sending hardly waits, or waits for
+ * processors that are busy with the bytes (they come that fast), less work is worth more.
+ */
+static void adapt(struct emit *em)
+{
+	int64_t now = clock_mono_ns(), took = now - em->since;
+	uint64_t rate;
+
+	if (!em->adaptive || took <= 0)
+		return;
+	rate = em->sent * 1000 / ((uint64_t)took / 1000000 + 1);
+	if (em->waited > took / 2 && rate < SLOW_LINK)
+		em->level += em->level < LEVEL_HIGH;
+	else if (em->waited < took / 10 || rate >= SLOW_LINK)
+		em->level -= em->level > LEVEL_LOW;
+	em->since = now;
+	em->waited = 0;
+	em->sent = 0;
 }
 
 void emit_dispose(struct emit *em)
@@ -23,10 +51,14 @@ void emit_dispose(struct emit *em)
 
 static int out_flush(struct emit_out *o, struct err *e)
 {
+	int64_t before = clock_mono_ns();
+	size_t n = o->b.len;
 	int r = 0;
 
 	if (o->b.len || o->b.failed)
-		r = agent_send(o->a, WIRE_DATA, MSG_OBJ_DATA, &o->b, e);
+		r = agent_send(o->em->a, WIRE_DATA, MSG_OBJ_DATA, &o->b, e);
+	o->em->waited += clock_mono_ns() - before;
+	o->em->sent += n;
 	return r;
 }
 
@@ -54,7 +86,7 @@ static int begin_object(struct emit *em, struct emit_out *o, enum msg_kind kind,
 	OWN_BUF struct buf b = BUF_INIT;
 	struct msg_obj_begin m = { ++em->ordinals, kind, large_id, offset };
 
-	o->a = em->a;
+	o->em = em;
 	o->ordinal = m.ordinal;
 	buf_reset(&o->b);
 	msg_obj_begin_encode(&b, &m);
@@ -68,8 +100,9 @@ static int end_object(struct emit_out *o, uint64_t raw, uint64_t stored, struct 
 
 	if (out_flush(o, e) < 0)
 		return -1;
+	adapt(o->em);
 	msg_obj_end_encode(&b, &m);
-	return agent_send(o->a, WIRE_DATA, MSG_OBJ_END, &b, e);
+	return agent_send(o->em->a, WIRE_DATA, MSG_OBJ_END, &b, e);
 }
 
 /* ---- packs ---- */

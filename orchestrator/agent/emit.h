@@ -9,11 +9,15 @@
 #include "agent.h"
 #include "pack.h"
 
-struct emit_out { struct agent *a; uint64_t ordinal; struct buf b; };	/* gathers stored bytes into messages */
+struct emit;
+struct emit_out { struct emit *em; uint64_t ordinal; struct buf b; };	/* gathers stored bytes into messages */
 
 struct emit {
 	struct agent *a;
 	int level;
+	bool adaptive;
+	int64_t since, waited;		/* mono ns: when the level was judged last, and how long sending has waited since */
+	uint64_t sent;			/* stored bytes since then */
 	uint64_t ordinals;		/* given so far */
 	uint64_t large_ids;
 	struct pack_writer *pack;	/* owned; NULL when none is open */
