@@ -203,11 +203,42 @@ static int pin(const struct openssh *o, const struct route_request *q, int64_t d
 	return found ? 0 : write_pin(o, &none, e);
 }
 
+/*
+ * The same ciphers as configured, AES-GCM first: with the processor's help it costs half of what ChaCha20 does, which clients
+ * before 10.0 put first.  Nothing is added: who has configured a set has it.
+ */
+static void prefer_gcm(const struct route_request *q, struct buf *option)
+{
+	const char *all = q->config->ciphers, *comma = "";
+
+	if (!all || strncmp(all, "chacha20-poly1305@openssh.com,", 30) != 0 || !strstr(all, "-gcm@openssh.com"))
+		return;
+	buf_puts(option, "Ciphers=");
+	for (int gcm = 1; gcm >= 0; gcm--) {
+		for (const char *s = all; *s; ) {
+			size_t n = strcspn(s, ",");
+			bool is_gcm = n > 16 && memcmp(s + n - 16, "-gcm@openssh.com", 16) == 0;
+
+			if (is_gcm == (gcm == 1)) {
+				buf_printf(option, "%s%.*s", comma, (int)n, s);
+				comma = ",";
+			}
+			s += n + (s[n] == ',');
+		}
+	}
+}
+
 static int start_master(struct openssh *o, const struct route_request *q, const char *mark, struct err *e)
 {
+	OWN_BUF struct buf ciphers = BUF_INIT;
 	struct words w = { 0 };
 
 	common(o, &w);
+	prefer_gcm(q, &ciphers);
+	if (buf_finish(&ciphers, e) < 0)
+		return -1;
+	if (ciphers.len)
+		words_option(&w, ciphers.data);
 	words_add(&w, "-v");
 	words_add(&w, "-E");
 	words_add(&w, o->log);

@@ -34,7 +34,7 @@ void strings_dispose(struct strings *l)
 void ssh_config_dispose(struct ssh_config *c)
 {
 	char *all[] = { c->target, c->user, c->hostname, c->hostkeyalias, c->proxyjump, c->proxycommand, c->identityagent,
-		c->pkcs11, c->certificate };
+		c->pkcs11, c->certificate, c->ciphers };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		free(all[i]);
@@ -140,6 +140,8 @@ static int take_basic(struct ssh_config *c, const char *key, const char *value, 
 		return set_text(&c->proxycommand, value, e);
 	if (!strcmp(key, "pkcs11provider"))
 		return set_text(&c->pkcs11, value, e);
+	if (!strcmp(key, "ciphers"))
+		return set_text(&c->ciphers, value, e);
 	if (!strcmp(key, "port"))
 		c->port = atoi(value);
 	else if (!strcmp(key, "identitiesonly"))

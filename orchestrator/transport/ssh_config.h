@@ -19,7 +19,7 @@ struct ssh_config {
 	int port;
 	struct strings identities, known_hosts;	/* paths, expanded */
 	char *hostkeyalias;	/* the following NULL when not set */
-	char *proxyjump, *proxycommand, *identityagent, *pkcs11, *certificate;
+	char *proxyjump, *proxycommand, *identityagent, *pkcs11, *certificate, *ciphers;
 	bool identities_only, gssapi, hostbased;
 	int connect_timeout_s;	/* 0 = not set */
 	bool have_ssh;		/* an OpenSSH client is installed */
