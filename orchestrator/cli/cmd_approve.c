@@ -93,6 +93,10 @@ int cmd_approve(struct cli_context *c, int argc, char **argv, struct err *e)
 		return -1;
 	if (j.run.standing.abandoned)
 		return err_set(e, ERR_REFUSED, "plan %s was abandoned: nothing of it can be approved any more", j.plan->name);
+	if (j.run.standing.cleared && strcmp(stage, "clear") == 0) {
+		err_set(e, ERR_REFUSED, "plan %s is cleared: there is nothing left to decide at that gate", j.plan->name);
+		return err_hint(e, "what it was: waybill certificate %s", j.plan->name);
+	}
 	if (!gate_exists(j.plan, stage))
 		return err_set(e, ERR_USAGE, "plan %s has no gate at %s", j.plan->name, stage);
 	if (gate_facts(&j.run, stage, &f, e) < 0)

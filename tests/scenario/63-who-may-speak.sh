@@ -46,6 +46,8 @@ says "$ERR" 'performed-not-provable' 'cleared-sampled'
 [ ! -e "$S" ] || fail "something is left: $(find "$S")"
 expect 0 run retire
 says "$OUT" finished
+expect 6 approve retire clear --as li --key "$KEYS/li"
+says "$ERR" cleared certificate
 
 part 'the certificate names those two, and is the same each time, in each form, and from a clone'
 expect 0 certificate retire --format json
