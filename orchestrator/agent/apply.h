@@ -2,6 +2,7 @@
  * apply - inside of the role that writes a tree; shared by apply*.c only.
  *
  * apply.c        messages in
+ * apply_inbox.c  messages that have come and wait
  * apply_sync.c   acknowledgements out, from a thread of their own
  * apply_object.c packs and slices
  * apply_lock.c   inode flags that bar a change
@@ -66,8 +67,26 @@ struct syncer {				/* guarded by lock, but thread and running */
 	struct err why;
 };
 
+struct split { char *first, *now; };	/* owned: names of first are linked to now, which is a copy of it */
+
+struct inbox_frame;
+struct inbox {				/* guarded by lock, but thread, running and wire */
+	struct wire *wire;
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t came, taken;
+	struct inbox_frame *first, **last;
+	size_t bytes;
+	bool stop, ended, failed;
+	struct err why;
+};
+
 struct apply {
 	struct agent *a;
+	struct inbox inbox;
+	struct split *splits;		/* owned */
+	size_t split_count;
 	struct syncer syncer;
 	struct fence fence;
 	int staging;
@@ -96,6 +115,12 @@ struct apply {
  * trouble: then -1 with *e (temporary) and the role ends.
  */
 int apply_settle(struct apply *ap, const char *path, int rc, const struct err *why, struct err *e) MUST_CHECK;
+
+/* ---- apply_inbox.c ---- */
+
+int inbox_start(struct inbox *in, struct wire *w, struct err *e) MUST_CHECK;
+int inbox_next(struct inbox *in, struct wire_frame *f, struct err *e) MUST_CHECK;	/* as wire_recv */
+void inbox_stop(struct inbox *in);	/* before the end of the stream: cancels the connection */
 
 /* ---- apply_sync.c ---- */
 
@@ -136,6 +161,13 @@ enum entry_type tree_type(uint32_t st_mode);				/* 0: none of ours */
 bool tree_unlock(struct apply *ap, int dir, const char *name);
 int tree_unlock_inode(struct apply *ap, int dir, const char *name, int *had) MUST_CHECK;
 int tree_relock(int fd, int had, struct err *e) MUST_CHECK;
+
+/* ---- apply_split.c ---- */
+
+const char *split_source(struct apply *ap, const char *first);	/* what a further name of first is linked to; borrowed */
+/* EMLINK came: en becomes a copy of name in dir, to which further names are linked; reported. */
+int split_copy(struct apply *ap, const struct entry *en, int dir, const char *name, struct err *e) MUST_CHECK;
+void split_dispose(struct apply *ap);
 
 /* ---- apply_object.c ---- */
 

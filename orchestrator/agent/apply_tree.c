@@ -199,6 +199,7 @@ void tree_forget_parent(struct apply *ap)
 void tree_dispose(struct apply *ap)
 {
 	tree_forget_parent(ap);
+	split_dispose(ap);
 	free(ap->fresh.v);
 }
 
@@ -566,7 +567,7 @@ int tree_special(struct apply *ap, const struct entry *en, const struct attr_set
 int tree_link(struct apply *ap, const struct entry *en, struct err *e)
 {
 	const char *from, *base;
-	OWN_FD int source = path_open_parent(ap->a->root, en->link_to, &from);
+	OWN_FD int source = path_open_parent(ap->a->root, split_source(ap, en->link_to), &from);
 	struct stat first, here;
 	OWN_FD int locked = -1;
 	char tmp[TMP_NAME];
@@ -584,7 +585,7 @@ int tree_link(struct apply *ap, const struct entry *en, struct err *e)
 	if (linkat(source, from, ap->staging, tmp, 0) < 0 &&
 	    (errno != EPERM || (locked = tree_unlock_inode(ap, source, from, &had)) < 0 ||
 	     linkat(source, from, ap->staging, tmp, 0) < 0))
-		return err_sys(e, "cannot link it to %s", esc_s(en->link_to));
+		return errno == EMLINK ? split_copy(ap, en, source, from, e) : err_sys(e, "cannot link it to %s", esc_s(en->link_to));
 	if (put_in_place(ap, tmp, en->path, e) < 0)
 		return -1;
 	return locked >= 0 ? tree_relock(locked, had, e) : 0;

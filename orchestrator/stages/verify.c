@@ -177,6 +177,12 @@ static bool lacks_digest(const struct entry *want, const struct entry *got)
 	return want->type == ENTRY_FILE && got->type == ENTRY_FILE && (want->has & ENTRY_HAS_SHA256) && !(got->has & ENTRY_HAS_SHA256);
 }
 
+/* ext4 allows no more: apply made copies of the rest and said so (waybill-wire.7). */
+static bool too_many_links(const struct compare *c, const struct entry *want)
+{
+	return want->nlink > 65000 && strcmp(answers_ready(c->answers)->fstype, "ext4") == 0;
+}
+
 static int compare_one(void *ctx, const struct entry *want, const struct entry *got, struct err *e)
 {
 	struct compare *c = ctx;
@@ -203,7 +209,9 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 
 		if (c->owners)
 			owners_expect(c->d, c->owners, want, &expected.uid, &expected.gid);
-		if (entry_compare(&expected, got, c->mask, on_difference, c) == 0 && c->challenge)
+		unsigned mask = c->mask | (too_many_links(c, want) ? ENTRY_CMP_NO_NLINK : 0);
+
+		if (entry_compare(&expected, got, mask, on_difference, c) == 0 && c->challenge)
 			return challenge_offer(c->challenge, want, &c->at, e);
 	}
 	return r < 0 ? err_sys(e, "verify") : 0;
