@@ -79,7 +79,7 @@ static int receive_all(struct apply *ap, struct err *e)
 {
 	for (;;) {
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
-		int r = wire_recv(ap->a->wire, WIRE_DATA, &f, e);
+		int r = inbox_next(&ap->inbox, &f, e);
 
 		if (apply_sync_state(ap, e) < 0)	/* its own reason, not that it woke us */
 			return -1;
@@ -111,6 +111,7 @@ static void apply_dispose(struct apply *ap)
 {
 	struct err known = ERR_INIT;
 
+	inbox_stop(&ap->inbox);
 	(void)!apply_sync_stop(ap, &known);	/* its failure is the role's already */
 	free(ap->syncer.tokens);
 	objects_dispose(ap);
@@ -136,7 +137,7 @@ int role_apply(struct agent *a, struct err *e)
 		return -1;
 	/* From here on every mode is given in full. */
 	(void)umask(0);
-	if (apply_sync_start(&ap, e) < 0)
+	if (apply_sync_start(&ap, e) < 0 || inbox_start(&ap.inbox, a->wire, e) < 0)
 		return -1;
 	wire_set_state(a->wire, "write");
 	if (receive_all(&ap, e) < 0)
