@@ -5,6 +5,7 @@
  */
 #include "clock.h"
 #include "esc.h"
+#include "log.h"
 #include "ledger_txn.h"
 #include "sys.h"
 
@@ -12,7 +13,9 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
+#define DEAD_LOCK_NS 1000000000LL	/* well within the time of all attempts */
 #define ATTEMPTS 40
 #define LOCK_WAIT_MS 60000
 
@@ -260,6 +263,26 @@ static int sync_tag(struct ledger *l, const char *tag, struct err *e)
 	return 0;
 }
 
+/*
+ * A process killed while libgit2 moved a reference leaves its lock file, and nobody else removes it.  We hold the append lock, so
+ * it is no living waybill's; a git command of a person has one for moments only.
+ */
+static void drop_dead_lock(struct ledger *l, const char *ref)
+{
+	OWN_BUF struct buf path = BUF_INIT;
+	struct timespec now;
+	struct stat st;
+
+	buf_printf(&path, "%s%s.lock", git_repository_path(l->repo), ref);
+	if (path.failed || lstat(path.data, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	(void)clock_gettime(CLOCK_REALTIME, &now);	/* as the file's time is: never the clock of tests */
+	if ((now.tv_sec - st.st_mtim.tv_sec) * 1000000000LL + now.tv_nsec - st.st_mtim.tv_nsec < DEAD_LOCK_NS || unlink(path.data) < 0)
+		return;
+	log_warn("ledger: removed the lock of a process that died while it moved %s", ref);
+}
+
+/* As move_branch. */
 static int set_tags(struct ledger_txn *t, const struct attempt *a, const git_oid *commit, struct err *e)
 {
 	for (size_t i = 0; i < t->tag_count; i++) {
@@ -270,7 +293,12 @@ static int set_tags(struct ledger_txn *t, const struct attempt *a, const git_oid
 		if (check_tag(t, a, t->tags[i], e) < 0)
 			return -1;
 		(void)snprintf(name, sizeof(name), "refs/tags/%s", t->tags[i]);
-		if ((rc = git_reference_create(&ref, t->l->repo, name, commit, 1, NULL)) < 0)
+		drop_dead_lock(t->l, name);
+		if ((rc = git_reference_create(&ref, t->l->repo, name, commit, 1, NULL)) == GIT_ELOCKED) {
+			git_error_clear();
+			return 1;
+		}
+		if (rc < 0)
 			return git_fail(e, rc, "tag %s", t->tags[i]);
 		if (sync_tag(t->l, t->tags[i], e) < 0)
 			return -1;
@@ -286,6 +314,7 @@ static int move_branch(struct ledger_txn *t, const struct attempt *a, const git_
 	int rc;
 
 	(void)snprintf(name, sizeof(name), "refs/heads/%s", t->plan);
+	drop_dead_lock(t->l, name);
 	rc = git_reference_create_matching(&ref, t->l->repo, name, commit, a->has_head, a->has_head ? &a->head : NULL, NULL);
 	if (rc == GIT_ELOCKED || rc == GIT_EMODIFIED || rc == GIT_EEXISTS) {
 		git_error_clear();
@@ -319,8 +348,8 @@ static int publish(struct ledger_txn *t, const struct attempt *a, struct ledger_
 	if (write_objects(t->l, a, &commit, e) < 0)
 		return -1;
 	sys_point("ledger");
-	if (set_tags(t, a, &commit, e) < 0)
-		return -1;
+	if ((rc = set_tags(t, a, &commit, e)) != 0)
+		return rc;
 	sys_point("ledger");
 	if ((rc = move_branch(t, a, &commit, e)) != 0)
 		return rc;
