@@ -80,21 +80,25 @@ static bool has_holes(int fd, const struct statx *st)
 /* m is a hole by SEEK_HOLE: cut it where preallocated space begins, or make it data where that is what stands there. */
 static void split_unwritten(struct map *m)
 {
-	struct { struct fiemap f; struct fiemap_extent x[4]; } q = { .f = { .fm_start = m->start, .fm_length = m->end - m->start,
-		.fm_flags = m->synced ? 0 : FIEMAP_FLAG_SYNC, .fm_extent_count = 4 } };
+	uint64_t room[(sizeof(struct fiemap) + 4 * sizeof(struct fiemap_extent)) / sizeof(uint64_t)] = { 0 };
+	struct fiemap *q = (struct fiemap *)room;	/* with room for its extents behind it */
 
+	q->fm_start = m->start;
+	q->fm_length = m->end - m->start;
+	q->fm_flags = m->synced ? 0 : FIEMAP_FLAG_SYNC;
+	q->fm_extent_count = 4;
 	if (m->no_fiemap)
 		return;
 	/* Once a file: what is delayed is not yet what it will be. */
-	if (ioctl(m->fd, FS_IOC_FIEMAP, &q) < 0) {
+	if (ioctl(m->fd, FS_IOC_FIEMAP, q) < 0) {
 		m->no_fiemap = true;
 		return;
 	}
 	m->synced = true;
-	for (uint32_t i = 0; i < q.f.fm_mapped_extents && i < 4; i++) {
-		uint64_t from = q.x[i].fe_logical, to = from + q.x[i].fe_length;
+	for (uint32_t i = 0; i < q->fm_mapped_extents && i < 4; i++) {
+		uint64_t from = q->fm_extents[i].fe_logical, to = from + q->fm_extents[i].fe_length;
 
-		if (!(q.x[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN) || (q.x[i].fe_flags & FIEMAP_EXTENT_DELALLOC) || to <= m->start)
+		if (!(q->fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN) || (q->fm_extents[i].fe_flags & FIEMAP_EXTENT_DELALLOC) || to <= m->start)
 			continue;
 		m->hole = from > m->start;
 		if (m->hole && from < m->end)
