@@ -9,21 +9,9 @@
 #include <time.h>
 
 #include "attrs_read.h"
+#include "walk.h"
 
 #define RACY_NS 2000000000LL
-
-static enum entry_type type_of(unsigned mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR: return ENTRY_DIR;
-	case S_IFLNK: return ENTRY_SYMLINK;
-	case S_IFIFO: return ENTRY_FIFO;
-	case S_IFCHR: return ENTRY_CHAR;
-	case S_IFBLK: return ENTRY_BLOCK;
-	case S_IFSOCK: return ENTRY_SOCKET;
-	default: return ENTRY_FILE;
-	}
-}
 
 /*
  * Written within moments of now, as this host's clock has it: a second write could leave the same ctime behind.  The
@@ -45,7 +33,7 @@ static bool is_racy(const struct statx_timestamp *ctime)
 
 void describe_stat(struct entry *en, const struct statx *st)
 {
-	en->type = type_of(st->stx_mode);
+	en->type = walk_type(st->stx_mode);
 	en->mode = st->stx_mode & 07777;
 	en->uid = st->stx_uid;
 	en->gid = st->stx_gid;

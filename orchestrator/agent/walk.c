@@ -122,7 +122,7 @@ static int list_names(int fd, struct level *l)
 	return 0;
 }
 
-static enum entry_type type_of(unsigned mode)
+enum entry_type walk_type(unsigned mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFDIR: return ENTRY_DIR;
@@ -184,10 +184,10 @@ static bool describe(struct walk *w, struct walk_item *it, uint8_t d_type)
 				return false;
 			it->error = errno;
 			it->no_stat = true;
-			it->type = type_of((unsigned)DTTOIF(d_type));
+			it->type = walk_type((unsigned)DTTOIF(d_type));
 			return true;
 		}
-		it->type = type_of(it->stx.stx_mode);
+		it->type = walk_type(it->stx.stx_mode);
 		if (it->type != ENTRY_DIR || describe_dir(w, it))
 			return true;
 	}

@@ -44,4 +44,7 @@ void walk_prune(struct walk *w);
 void walk_free(struct walk *w);
 static inline void walk_freep(struct walk **w) { walk_free(*w); }
 
+/* Entry type of a stat mode; whatever Linux does not know counts as a file, whose opening then says what it is. */
+enum entry_type walk_type(unsigned mode);
+
 #endif
