@@ -1,7 +1,7 @@
 /*
  * messages - what the streams carry (waybill-wire.7).  All integers little-endian or LEB128 varints (buf.h).
  *
- * A role is fixed by the agent's argv: read, verify, apply, erase, facts.  The first message to every role is
+ * A role is fixed by the agent's argv: read, verify, apply, erase, challenge, facts, exec (messages_exec.h).  The first message to every role is
  * MSG_START on WIRE_CONTROL; the last from it is MSG_DONE on WIRE_CONTROL (its presence is our own end record: an
  * exit status without it is a failure).
  */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "messages.h"
+#include "messages_exec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -90,6 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	case MSG_OBJ_DATA: data(p, n, &e); break;
 	case MSG_OBJ_END: PLAIN(msg_obj_end, msg_obj_end); break;
 	case MSG_ENTRY: entry_message(p, n, &e); break;
+	case MSG_EXEC: TRY(msg_exec, msg_exec); break;
+	case MSG_EXEC_END: TRY(msg_exec_end, msg_exec_end); break;
 	case MSG_SAME: (void)!msg_number_decode(p, n, &v, &e); break;
 	case MSG_LARGE_BEGIN: TRY(msg_large_begin, msg_large_begin); break;
 	case MSG_ATTR: attributes(p, n, &e); break;
