@@ -16,7 +16,7 @@
 #include "wire.h"
 
 struct agent {
-	const char *role;		/* "read", "verify", "apply", "erase", "facts" */
+	const char *role;		/* "read", "verify", "apply", "erase", "facts", "survey" */
 	struct wire *wire;		/* owned by main; any thread may send and receive */
 	int root;			/* O_RDONLY|O_DIRECTORY fd of --root: everything happens beneath it; -1 only for
 					   facts, when it does not exist */
@@ -27,7 +27,7 @@ struct agent {
 	char *identity;			/* "fsid:inode" of the root, as told in MSG_READY; owned by main */
 	int argc;			/* what followed --root ABSPATH in argv, for roles with options of their own */
 	char *const *argv;
-	enum wire_stream answers;	/* where MSG_PROBLEM goes: WIRE_DATA for read, verify, facts; WIRE_ACK for apply, erase */
+	enum wire_stream answers;	/* where MSG_PROBLEM goes: WIRE_DATA for read, verify, facts, survey; WIRE_ACK for apply, erase */
 	struct msg_done done;		/* the role counts here; sent by main as it stands when the role returns 0 */
 };
 
@@ -38,6 +38,7 @@ int role_erase(struct agent *a, struct err *e) MUST_CHECK;
 int role_challenge(struct agent *a, struct err *e) MUST_CHECK;
 int role_facts(struct agent *a, struct err *e) MUST_CHECK;
 int role_exec(struct agent *a, struct err *e) MUST_CHECK;
+int role_survey(struct agent *a, struct err *e) MUST_CHECK;
 
 /* ---- helpers (session.c) ---- */
 

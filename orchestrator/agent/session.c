@@ -25,6 +25,7 @@ static const struct role {
 	{ "challenge", role_challenge, WIRE_ACK, false, true },
 	{ "facts", role_facts, WIRE_DATA, false, false },
 	{ "exec", role_exec, WIRE_DATA, false, true },
+	{ "survey", role_survey, WIRE_DATA, false, true },
 };
 
 static const struct role *find_role(const char *name)

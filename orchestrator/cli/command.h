@@ -131,6 +131,7 @@ int cmd_log(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CH
 int cmd_show(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_diff(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_verify(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
+int cmd_survey(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_restore(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_package(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_accept(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;

@@ -151,6 +151,10 @@ const struct command commands[] = {
 	  "Exit 0: intact. 4: altered. 5: unverified, something is missing or unreadable.",
 	  audit_options, 0, 1, cmd_audit },
 	{ "limit", "PLAN bandwidth=20MB/s|off", "change a running copy", NULL, NULL, 2, 2, NULL },
+	{ "survey", "PLAN", "what runs at the hosts, and what a target lacks (form D2)",
+	  "Prints what preflight last found and the ledger holds: system, packages, services, ports, accounts, schedules, mounts, "
+	  "kernel parameters and locales of each host, then the list of what stands at a source and not, or otherwise, at its target.",
+	  NULL, 1, 1, cmd_survey },
 	{ "abandon", "PLAN --reason TEXT", "end a plan", NULL, abandon_options, 1, 1, cmd_abandon },
 	{ "forget", "PLAN DATASET[@N]", "remove archive objects that no live version needs", NULL, NULL, 2, 2, NULL },
 	{ "report", "PLAN... --to FILE.html", "the whole story on one page", NULL, report_options, 1, -1, NULL },

@@ -7,6 +7,7 @@
 #include "overlap.h"
 #include "places.h"
 #include "runner.h"
+#include "survey.h"
 
 static int check_source(const struct plan_dataset *d, const json_t *facts, struct err *e)
 {
@@ -98,6 +99,7 @@ int stage_preflight(struct run *r, struct err *e)
 {
 	json_t *datasets = json_object(), *facts;
 	bool only = r->o->only && r->o->only[0];
+	size_t lacking;
 	int res = 0;
 
 	for (size_t i = 0; res == 0 && i < r->plan->ndatasets; i++)
@@ -110,5 +112,10 @@ int stage_preflight(struct run *r, struct err *e)
 		json_decref(facts);
 		return res;
 	}
-	return run_event(r, NULL, "preflight", "done", facts, e, "preflight: %zu datasets looked at", r->plan->ndatasets);
+	if (survey_take(r, &lacking, e) < 0) {
+		json_decref(facts);
+		return -1;
+	}
+	return run_event(r, NULL, "preflight", "done", facts, e, "%zu datasets looked at; targets lack %zu items of their sources' systems%s%s",
+	    r->plan->ndatasets, lacking, lacking ? ": waybill survey " : "", lacking ? r->plan->name : "");
 }
