@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "sys.h"
 
 #define TOKENS_MAX 256
+#define WATCH_NS 500000000L
 
 int apply_durable(struct apply *ap, struct err *e)
 {
@@ -37,6 +39,34 @@ static int answer(struct apply *ap, const uint64_t *tokens, size_t n, struct err
 	return 0;
 }
 
+static void give_up(struct apply *ap, const struct err *why)
+{
+	ap->syncer.failed = true;
+	ap->syncer.why = *why;
+	wire_cancel(ap->a->wire);	/* the role may be waiting for input that will not come before our answer */
+}
+
+/* With the lock held, nothing to do: a later runner waits for us to notice it (fence.h). */
+static void wait_or_watch(struct apply *ap)
+{
+	struct syncer *y = &ap->syncer;
+	struct err e = ERR_INIT;
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += WATCH_NS;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	if (pthread_cond_timedwait(&y->changed, &y->lock, &t) != ETIMEDOUT)
+		return;
+	pthread_mutex_unlock(&y->lock);
+	if (fence_still(&ap->fence, &e) == 0)
+		err_clear(&e);
+	pthread_mutex_lock(&y->lock);
+	if (e.class != ERR_NONE)
+		give_up(ap, &e);
+}
+
 static void *sync_main(void *arg)
 {
 	struct apply *ap = arg;
@@ -51,7 +81,7 @@ static void *sync_main(void *arg)
 		if (y->count == 0) {
 			if (y->ending)
 				break;
-			pthread_cond_wait(&y->changed, &y->lock);
+			wait_or_watch(ap);
 			continue;
 		}
 		n = y->count;
@@ -61,11 +91,8 @@ static void *sync_main(void *arg)
 		pthread_mutex_lock(&y->lock);
 		y->count -= n;
 		memmove(y->tokens, y->tokens + n, y->count * sizeof(*y->tokens));
-		y->failed = r < 0;
-		if (r < 0) {
-			y->why = e;
-			wire_cancel(ap->a->wire);	/* the role may be waiting for input that will not come before our answer */
-		}
+		if (r < 0)
+			give_up(ap, &e);
 		pthread_cond_broadcast(&y->changed);
 	}
 	pthread_mutex_unlock(&y->lock);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "atomic_file.h"
 #include "digest.h"
@@ -133,6 +134,23 @@ static int compare_and_record(struct fence *f, const char *root_path, struct err
 	return seen == f->epoch && seen ? 0 : record(f, root_path, e);
 }
 
+/* Two agents never write below one root at a time: the overtaken one sees our record and leaves. */
+static int take_root(struct fence *f, int root, struct err *e)
+{
+	const struct timespec nap = { 0, 100000000 };
+
+	for (int i = 0; flock(root, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return errno == EOPNOTSUPP || errno == ENOLCK ? 0 : err_sys(e, "lock of the root");	/* a file system without locks */
+		if (i == FENCE_WAIT_S * 10)
+			return err_set(e, ERR_TEMPORARY, "an agent of an earlier run still works there after %d s; "
+			    "run the same command again when it has ended", FENCE_WAIT_S);
+		(void)nanosleep(&nap, NULL);
+	}
+	f->root = root;
+	return fence_still(f, e);
+}
+
 int fence_enter(struct fence *f, int root, const char *root_path, uint64_t epoch, struct err *e)
 {
 	uint8_t digest[DIGEST_LEN];
@@ -151,7 +169,7 @@ int fence_enter(struct fence *f, int root, const char *root_path, uint64_t epoch
 		return err_sys(e, "lock of the agent's directory");
 	r = compare_and_record(f, root_path, e);
 	(void)flock(f->dir, LOCK_UN);
-	return r;
+	return r < 0 ? -1 : take_root(f, root, e);
 }
 
 int fence_still(const struct fence *f, struct err *e)
@@ -165,6 +183,9 @@ int fence_still(const struct fence *f, struct err *e)
 
 void fence_leave(struct fence *f)
 {
+	if (f->root >= 0)
+		(void)flock(f->root, LOCK_UN);
+	f->root = -1;
 	own_closep(&f->dir);
 	f->dir = -1;
 }

@@ -13,13 +13,18 @@
 
 struct fence {
 	int dir;		/* owned: the private directory; -1 when not entered */
+	int root;		/* borrowed, locked (flock) while entered */
 	char name[80];
 	char identity[80];	/* dev:ino:btime of the root */
 	uint64_t epoch;
 };
-#define FENCE_INIT { -1, "", "", 0 }
+#define FENCE_INIT { -1, -1, "", "", 0 }
 
-/* Records epoch for the root.  ERR_REFUSED when a higher one is recorded already. */
+/*
+ * Records epoch for the root and waits until an overtaken agent that still holds it has gone.  ERR_REFUSED when a higher one is
+ * recorded already, ERR_TEMPORARY when the other does not go within FENCE_WAIT_S.
+ */
+#define FENCE_WAIT_S 30
 int fence_enter(struct fence *f, int root, const char *root_path, uint64_t epoch, struct err *e) MUST_CHECK;
 /* Is ours still the highest?  ERR_REFUSED when a later runner has entered meanwhile. */
 int fence_still(const struct fence *f, struct err *e) MUST_CHECK;

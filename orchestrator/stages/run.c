@@ -11,7 +11,7 @@
 
 static uint64_t epoch_now(void) { return (uint64_t)(clock_now_ns() / 1000); }
 
-static int next_epoch(struct run *r, struct err *e)
+int run_next_epoch(struct run *r, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	char name[96], text[32];
@@ -83,7 +83,7 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 	(void)snprintf(r->plan_digest, sizeof(r->plan_digest), "%s", plan_digest ? plan_digest : r->standing.plan_digest);
 	/* Whoever is no runner writes to places of its own at most (restore): any epoch of today will do there. */
 	r->epoch = epoch_now();
-	if (runner && next_epoch(r, e) < 0) {
+	if (runner && run_next_epoch(r, e) < 0) {
 		run_close(r);
 		return -1;
 	}

@@ -55,7 +55,10 @@ struct run {
 		struct host *host;
 		struct host_spec spec;	/* lives as long as the host */
 		char *identity;
+		bool lost;		/* a session over it was lost: it is opened anew at its next use */
 	} *hosts;
+	uint64_t losses;		/* sessions that were lost with their connection */
+	uint64_t acks;			/* batches of entries acknowledged: what was achieved between two losses */
 	pthread_mutex_t lock;
 	struct wire *wires[RUN_WIRES];	/* open sessions, for run_cancel */
 	atomic_bool cancelled;
@@ -66,6 +69,8 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
     const struct run_options *o, const struct run_view *view, bool runner, struct err *e) MUST_CHECK;
 /* Only what logging in needs: no workspace, no ledger (check --connect). */
 int run_open_hosts(struct run *r, const struct plan *plan, const struct run_options *o, struct err *e) MUST_CHECK;
+/* A higher fencing number, kept in state.db: what worked with the one before is overtaken. */
+int run_next_epoch(struct run *r, struct err *e) MUST_CHECK;
 void run_close(struct run *r);
 /* Ends every session with ERR_CANCELLED; async use from a signal-waiting thread. */
 void run_cancel(struct run *r);

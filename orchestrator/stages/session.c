@@ -77,6 +77,10 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 	if (!h)
 		return err_set(e, ERR_BUG, "host %s is not in the plan", name);
 	slot = &r->hosts[h - r->plan->hosts];
+	if (slot->lost) {
+		host_close(take_ptr(&slot->host));
+		slot->lost = false;
+	}
 	if (!slot->host) {
 		OWN(host_closep) struct host *opened = NULL;
 
@@ -91,12 +95,34 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 	return 0;
 }
 
+/* The connection is of no use any more: whoever tries again gets a new one. */
+static void note_loss(const struct session *s, const struct err *e)
+{
+	const struct plan_host *h = plan_host(s->run->plan, s->host_name);
+	/* A channel that did not open, or an agent that said nothing: after a loss, part of it; else a fault to be told at once. */
+	bool lost = s->wire ? wire_lost(s->wire) : e && s->run->losses && (e->class == ERR_TEMPORARY || e->class == ERR_UNREACHABLE);
+
+	if (!lost || !h)
+		return;
+	s->run->hosts[h - s->run->plan->hosts].lost = true;
+	s->run->losses++;
+}
+
+/* Seconds of silence that count as death; 0 = the usual. */
+static int stall_limit(void)
+{
+	const char *s = getenv("WAYBILL_STALL");
+	long n = s ? strtol(s, NULL, 10) : 0;
+
+	return n > 0 && n < 3600 ? (int)n : 0;
+}
+
 static int start_role(struct session *s, const char *role, struct msg_start *start, struct err *e)
 {
 	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
 	OWN_BUF struct buf b = BUF_INIT;
 	struct wire_options o = { .side = WIRE_ORCHESTRATOR, .in = channel_out(s->channel), .out = channel_in(s->channel),
-		.peer = s->peer, .build = wire_build_id() };
+		.peer = s->peer, .build = wire_build_id(), .stall_s = stall_limit() };
 	int got;
 
 	if (wire_open(&s->wire, &o, e) < 0)
@@ -122,6 +148,30 @@ int session_open(struct run *r, const char *host, const char *role, const char *
 	return session_open_args(r, host, args, start, out, e);
 }
 
+static bool is_open(const struct run *r, const char *name)
+{
+	const struct plan_host *h = plan_host(r->plan, name);
+
+	return h && r->hosts[h - r->plan->hosts].host && !r->hosts[h - r->plan->hosts].lost;
+}
+
+/* A connection that died while nobody used it is made anew at once. */
+static int start_agent(struct session *s, const char *const *args, struct err *e)
+{
+	bool old = is_open(s->run, s->host_name);
+
+	if (run_host(s->run, s->host_name, &s->host, e) < 0)
+		return -1;
+	if (channel_agent(s->host, args, &s->channel, e) == 0)
+		return 0;
+	if (!old || e->class != ERR_TEMPORARY)
+		return -1;
+	log_info("%s; connecting again", e->text);
+	err_clear(e);
+	s->run->hosts[plan_host(s->run->plan, s->host_name) - s->run->plan->hosts].lost = true;
+	return run_host(s->run, s->host_name, &s->host, e) < 0 ? -1 : channel_agent(s->host, args, &s->channel, e);
+}
+
 int session_open_args(struct run *r, const char *host, const char *const *args, struct msg_start *start,
     struct session **out, struct err *e)
 {
@@ -134,10 +184,11 @@ int session_open_args(struct run *r, const char *host, const char *const *args, 
 	s->run = r;
 	s->host_name = host;
 	(void)snprintf(s->peer, sizeof(s->peer), "host %s", host);
-	if (run_host(r, host, &s->host, e) < 0)
-		return -1;
-	if (channel_agent(s->host, args, &s->channel, e) < 0 || start_role(s, role, start, e) < 0)
-		return err_at(e, "%s: %s", place_name(host, root, place), role);
+	if (start_agent(s, args, e) < 0 || start_role(s, role, start, e) < 0) {
+		if (!s->wire)
+			note_loss(s, e);
+		return s->host ? err_at(e, "%s: %s", place_name(host, root, place), role) : -1;
+	}
 	*out = take_ptr(&s);
 	return 0;
 }
@@ -172,6 +223,7 @@ void session_close(struct session *s)
 	if (!s)
 		return;
 	if (s->wire) {
+		note_loss(s, NULL);
 		forget_wire(s->run, s->wire);
 		wire_close(s->wire);
 	}

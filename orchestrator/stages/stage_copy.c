@@ -5,6 +5,7 @@
 #include "esc.h"
 #include "log.h"
 #include "pass.h"
+#include "persist.h"
 #include "places.h"
 #include "resend.h"
 #include "runner.h"
@@ -55,11 +56,25 @@ static int still_there(struct run *r, const struct plan_dataset *d, struct err *
 	return err_hint(e, "is it mounted? nothing was changed and nothing recorded");
 }
 
+struct pass_act { struct run *r; const struct plan_dataset *d; const char *stage; struct pass_result *res; bool again; };
+
+static int pass_once(void *ctx, struct err *e)
+{
+	struct pass_act *a = ctx;
+
+	/* Whoever still writes over the lost connection is overtaken (fence.h). */
+	if (a->again && run_next_epoch(a->r, e) < 0)
+		return -1;
+	a->again = true;
+	return still_there(a->r, a->d, e) < 0 ? -1 : pass_run(a->r, a->d, a->stage, a->res, e);
+}
+
 static int one_pass(struct run *r, const struct plan_dataset *d, const char *stage, struct sums *s, struct err *e)
 {
 	struct pass_result res = { .version = 0 };
+	struct pass_act act = { r, d, stage, &res, false };
 
-	if (wants_files(d, e) < 0 || still_there(r, d, e) < 0 || pass_run(r, d, stage, &res, e) < 0)
+	if (wants_files(d, e) < 0 || persist(r, pass_once, &act, e) < 0)
 		return -1;
 	s->blocked += res.blocked;
 	s->unsettled += res.balance.unsettled;

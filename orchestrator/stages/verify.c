@@ -14,6 +14,7 @@
 #include "log.h"
 #include "owners.h"
 #include "pack.h"
+#include "persist.h"
 #include "version.h"
 
 const char *verify_side_name(enum verify_side s)
@@ -395,6 +396,18 @@ static int verify_archive(struct run *r, const struct plan_dataset *d, const str
 	return got;
 }
 
+struct attempt { struct run *r; const struct plan_dataset *d; const struct verify_options *o; struct verify_result *v; };
+
+static int attempt(void *ctx, struct err *e)
+{
+	struct attempt *a = ctx;
+	struct verify_result *v = a->v, fresh = { .dataset = v->dataset, .version = v->version, .side = v->side, .cached = v->cached, .full = v->full };
+
+	verify_result_dispose(v);	/* of an attempt whose connection was lost */
+	*v = fresh;
+	return a->o->side == VERIFY_ARCHIVE ? verify_archive(a->r, a->d, a->o, v, e) : verify_place(a->r, a->d, a->o, v, e);
+}
+
 int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
 {
 	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
@@ -410,7 +423,7 @@ int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_
 	v->full = o->full || o->side == VERIFY_ARCHIVE || o->path != NULL;
 	if (v->version > s->version)
 		return err_set(e, ERR_USAGE, "dataset %s has no version %" PRIu64 "; the newest is %" PRIu64, d->name, v->version, s->version);
-	return o->side == VERIFY_ARCHIVE ? verify_archive(r, d, o, v, e) : verify_place(r, d, o, v, e);
+	return persist(r, attempt, &(struct attempt){ r, d, o, v }, e);
 }
 
 json_t *verify_json(const struct verify_result *v, size_t limit)

@@ -73,7 +73,7 @@ static struct wire *new_wire(const struct wire_options *o)
 	w->side = o->side;
 	w->in = o->in;
 	w->out = o->out;
-	w->stall_s = o->stall_s ? o->stall_s : STALL_S;
+	w->stall_s = o->stall_s ? o->stall_s : o->side == WIRE_AGENT ? AGENT_STALL_S : STALL_S;
 	w->in_flags = w->out_flags = -1;
 	w->last_rx = clock_mono_ns();
 	(void)snprintf(w->peer, sizeof(w->peer), "%s", o->peer ? o->peer : "peer");
@@ -109,8 +109,6 @@ static int start_threads(struct wire *w, struct err *e)
 	if (errno)
 		return err_sys(e, "%s: starting the flusher", w->peer);
 	w->flusher_runs = true;
-	if (w->side == WIRE_ORCHESTRATOR)
-		return 0;
 	errno = pthread_create(&w->alive, NULL, wire_beat, w);
 	if (errno)
 		return err_sys(e, "%s: starting the alive thread", w->peer);
@@ -154,7 +152,7 @@ static int write_failed(struct wire *w, struct err *e)
 	else
 		*e = w->why;
 	pthread_mutex_unlock(&w->lock);
-	wire_set_life(w, WIRE_EOF, e);
+	wire_set_lost(w, WIRE_EOF, e);
 	return -1;
 }
 
@@ -352,6 +350,16 @@ void wire_peer_state(struct wire *w, char out[WIRE_STATE_MAX])
 	pthread_mutex_lock(&w->lock);
 	memcpy(out, w->peer_state, WIRE_STATE_MAX);
 	pthread_mutex_unlock(&w->lock);
+}
+
+bool wire_lost(struct wire *w)
+{
+	bool lost;
+
+	pthread_mutex_lock(&w->lock);
+	lost = w->life != WIRE_ALIVE && w->lost;
+	pthread_mutex_unlock(&w->lock);
+	return lost;
 }
 
 void wire_counts(struct wire *w, uint64_t *sent, uint64_t *received)

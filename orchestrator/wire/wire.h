@@ -7,8 +7,9 @@
  *
  *   wire_open (handshake done) -> wire_send* / wire_recv* from any threads -> wire_close
  *
- * Liveness: the agent's side sends ALIVE every 5 s from a thread of its own; the orchestrator's side fails with
- * ERR_TEMPORARY when no frame at all came for 30 s.  Back-pressure is not a stall, for ALIVE has no window.
+ * Liveness: both sides send ALIVE every 5 s from a thread of its own; the orchestrator's side fails with
+ * ERR_TEMPORARY when no frame at all came for 30 s, the agent's after 120 s: it must not outlive a connection that nobody reset.
+ * Back-pressure is not a stall, for ALIVE has no window.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -42,7 +43,7 @@ struct wire_options {
 	int in, out;		/* borrowed fds; may be the same */
 	const char *peer;	/* name for messages ("host old"), borrowed */
 	const char *build;	/* agent: its build id (hex); orchestrator: the id that must answer, or NULL */
-	int stall_s;		/* 0 = 30; seconds without any frame before the peer counts as dead */
+	int stall_s;		/* 0 = 30, for an agent 120; seconds without any frame before the peer counts as dead */
 };
 
 /*
@@ -65,6 +66,11 @@ void wire_set_state(struct wire *w, const char *state);
 /* The peer's last state word (printable ASCII), "" before the first. */
 #define WIRE_STATE_MAX 32
 void wire_peer_state(struct wire *w, char out[WIRE_STATE_MAX]);
+/*
+ * Did the connection itself fail (it ended, fell silent, or brought a damaged frame), so that the same may be tried over another one?
+ * False while it lives, after wire_cancel, and when the peer said itself why it cannot go on.
+ */
+bool wire_lost(struct wire *w);
 /* Bytes moved so far, frame headers included. */
 void wire_counts(struct wire *w, uint64_t *sent, uint64_t *received);
 /* Unblock every thread in send/recv with ERR_CANCELLED; callable from any thread. */

@@ -14,6 +14,7 @@
 #define FRAME_COST(n) ((uint64_t)(n) + HEADER_LEN)
 #define ALIVE_S 5
 #define STALL_S 30
+#define AGENT_STALL_S 120
 #define IN_CAP (128u << 10)
 #define SMALL_FRAME 4096u	/* payloads up to here are held back for company ... */
 #define HELD_CAP (32u << 10)	/* ... until so many bytes wait, */
@@ -56,6 +57,7 @@ struct wire {
 	pthread_cond_t changed;	/* life or stopping changed */
 	enum life life;
 	struct err why;		/* set once, when life leaves WIRE_ALIVE */
+	bool lost;		/* set with it: the connection's own failure */
 	bool stopping;
 	struct stream s[WIRE_STREAMS];
 	char state[WIRE_STATE_MAX], peer_state[WIRE_STATE_MAX];
@@ -99,6 +101,8 @@ int wire_put_raw(struct wire *w, const void *p, size_t n) MUST_CHECK;
 
 /* The connection is over; the first reason stands.  Wakes everybody. */
 void wire_set_life(struct wire *w, enum life life, const struct err *why);
+/* The same for a failure of the connection itself. */
+void wire_set_lost(struct wire *w, enum life life, const struct err *why);
 /* Thread bodies. */
 void *wire_receiver(void *wire);
 void *wire_beat(void *wire);

@@ -22,7 +22,7 @@ static int ms_until(int64_t deadline)
 /* The watchdog: bytes count, not payload, so that back-pressure is no stall. */
 static int64_t stall_deadline(const struct wire *w)
 {
-	return w->side == WIRE_ORCHESTRATOR ? w->last_rx + (int64_t)w->stall_s * 1000000000 : 0;
+	return w->last_rx + (int64_t)w->stall_s * 1000000000;
 }
 
 /* Wait for input: 1 = some, -1. */

@@ -19,11 +19,13 @@ static void wake_all(struct wire *w)
 	}
 }
 
-void wire_set_life(struct wire *w, enum life life, const struct err *why)
+static void set_life(struct wire *w, enum life life, const struct err *why, bool lost)
 {
 	pthread_mutex_lock(&w->lock);
-	if (w->life == WIRE_ALIVE)
+	if (w->life == WIRE_ALIVE) {
 		w->why = *why;
+		w->lost = lost;
+	}
 	if (life > w->life) {
 		/* An end that was only an end becomes a failure with the failure's own reason. */
 		if (w->life == WIRE_EOF)
@@ -33,6 +35,9 @@ void wire_set_life(struct wire *w, enum life life, const struct err *why)
 	}
 	pthread_mutex_unlock(&w->lock);
 }
+
+void wire_set_life(struct wire *w, enum life life, const struct err *why) { set_life(w, life, why, false); }
+void wire_set_lost(struct wire *w, enum life life, const struct err *why) { set_life(w, life, why, true); }
 
 static int broken(struct wire *w, const char *what, struct err *e)
 {
@@ -189,14 +194,18 @@ void *wire_receiver(void *wire)
 
 		if (r == 0) {
 			err_set(&e, ERR_TEMPORARY, "%s: the connection was closed; run the same command again", w->peer);
-			wire_set_life(w, WIRE_EOF, &e);
+			wire_set_lost(w, WIRE_EOF, &e);
 			return NULL;
 		}
-		if (r > 0 && h.stream == LINK_STREAM)
+		if (r < 0) {
+			set_life(w, WIRE_DEAD, &e, e.class != ERR_CANCELLED);
+			return NULL;
+		}
+		if (h.stream == LINK_STREAM)
 			r = on_link(w, &h, p, &e);
-		else if (r > 0 && h.stream < WIRE_STREAMS)
+		else if (h.stream < WIRE_STREAMS)
 			r = on_stream(w, &h, &p, &e);
-		else if (r > 0)
+		else
 			r = broken(w, "unknown stream", &e);
 		if (r < 0) {
 			wire_set_life(w, WIRE_DEAD, &e);
