@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "digest.h"
@@ -316,6 +319,47 @@ static int punch_holes(int fd, const struct entry *en, struct err *e)
 	return 0;
 }
 
+static bool has_map(int fd)
+{
+	struct fiemap q = { .fm_length = UINT64_MAX };
+
+	return ioctl(fd, FS_IOC_FIEMAP, &q) == 0;
+}
+
+/* What no slice brought within a range of data is preallocated space: it is allocated, where the file system can tell it from a hole afterwards, else written. */
+static int allocate(struct apply *ap, int fd, uint64_t from, uint64_t to, const char *path, struct err *e)
+{
+	while (from < to) {
+		off_t hole = lseek(fd, (off_t)from, SEEK_HOLE), data;
+		uint64_t end;
+
+		if (hole < 0 || (uint64_t)hole >= to)
+			return 0;
+		data = lseek(fd, hole, SEEK_DATA);
+		end = data < 0 || (uint64_t)data > to ? to : (uint64_t)data;
+		if (!has_map(fd) || fallocate(fd, 0, hole, (off_t)(end - (uint64_t)hole)) < 0) {
+			memset(ap->copy, 0, COPY_BYTES);
+			for (uint64_t at = (uint64_t)hole, n; at < end; at += n) {
+				n = end - at < COPY_BYTES ? end - at : COPY_BYTES;
+				if (io_pwrite_all(SITE, fd, ap->copy, (size_t)n, at, path, e) < 0)
+					return -1;
+			}
+		}
+		from = end;
+	}
+	return 0;
+}
+
+static int fill_data(struct apply *ap, int fd, const struct entry *en, struct err *e)
+{
+	if (!(en->has & ENTRY_HAS_LAYOUT))
+		return allocate(ap, fd, 0, en->size, en->path, e);
+	for (size_t i = 0; i < en->layout_count; i++)
+		if (allocate(ap, fd, en->layout[i].offset, en->layout[i].offset + en->layout[i].length, en->path, e) < 0)
+			return -1;
+	return 0;
+}
+
 static int finish_large(struct apply *ap, struct large *l, const struct entry *en, struct err *e)
 {
 	OWN_ATTRS struct attr_set attrs = ATTR_SET_INIT;
@@ -327,7 +371,7 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 		return -1;
 	if (ftruncate(l->fd, (off_t)en->size) < 0)
 		return err_sys(e, "truncate");
-	if ((en->has & ENTRY_HAS_LAYOUT) && punch_holes(l->fd, en, e) < 0)
+	if (((en->has & ENTRY_HAS_LAYOUT) && punch_holes(l->fd, en, e) < 0) || fill_data(ap, l->fd, en, e) < 0)
 		return -1;
 	return tree_finish(ap, en, &attrs, take_fd(&l->fd), &s, e);
 }

@@ -32,20 +32,20 @@ static int digest_with(struct agent *a, const struct msg_challenge *m, void *blo
     struct err *why)
 {
 	OWN_FD int fd = open_again(a, m->path, why);
-	uint64_t at = 0;
+	uint64_t at = m->offset, end = m->length ? m->offset + m->length : UINT64_MAX;
 	ssize_t n;
 
 	if (fd < 0)
 		return -1;
 	digest_reset(d);
 	digest_update(d, m->nonce, sizeof(m->nonce));
-	while ((n = io_pread_full(SITE, fd, block, BLOCK, at, "content", why)) > 0) {
+	while ((n = io_pread_full(SITE, fd, block, end - at < BLOCK ? (size_t)(end - at) : BLOCK, at, "content", why)) > 0) {
 		digest_update(d, block, (size_t)n);
 		at += (uint64_t)n;
 	}
 	if (n < 0)
 		return -1;
-	a->done.bytes += at;
+	a->done.bytes += at - m->offset;
 	digest_final(d, out->digest);
 	out->read = true;
 	return 0;

@@ -11,6 +11,7 @@
 
 #define BLOCK (1u << 20)
 #define TRIES 3
+#define HASH_FIRST_MAX (1ull << 30)
 #define TRIES_ONCE_ABOVE (1ull << 30)	/* a live file of that size that changes is read once a pass, not three times */
 
 void content_dispose(struct content *c)
@@ -68,7 +69,7 @@ static bool is_zero(const uint8_t *p, size_t n)
  * SEEK_HOLE calls preallocated space a hole or not by whether its zeros are in the page cache just now.  It was allocated on purpose
  * and stays so: FIEMAP tells.  Block counts tell nothing, they include blocks of attributes and of preallocation beyond the end.
  */
-struct map { int fd; bool sparse, no_fiemap, synced; uint64_t start, end; bool hole; uint64_t size; };
+struct map { int fd; bool sparse, no_fiemap, synced; uint64_t start, end; bool hole, unwritten; uint64_t size; };
 
 static bool has_holes(int fd, const struct statx *st)
 {
@@ -77,36 +78,44 @@ static bool has_holes(int fd, const struct statx *st)
 	return hole >= 0 && (uint64_t)hole < st->stx_size;
 }
 
-/* m is a hole by SEEK_HOLE: cut it where preallocated space begins, or make it data where that is what stands there. */
+#define EXTENTS 32
+
+/* Cut m where preallocated space begins or ends: what SEEK_HOLE calls a hole is data there, and what it calls data may be that as well. */
 static void split_unwritten(struct map *m)
 {
-	uint64_t room[(sizeof(struct fiemap) + 4 * sizeof(struct fiemap_extent)) / sizeof(uint64_t)] = { 0 };
+	uint64_t room[(sizeof(struct fiemap) + EXTENTS * sizeof(struct fiemap_extent)) / sizeof(uint64_t)] = { 0 };
 	struct fiemap *q = (struct fiemap *)room;	/* with room for its extents behind it */
+	uint64_t to = m->start;
 
+	if (m->no_fiemap)
+		return;
 	q->fm_start = m->start;
 	q->fm_length = m->end - m->start;
 	q->fm_flags = m->synced ? 0 : FIEMAP_FLAG_SYNC;
-	q->fm_extent_count = 4;
-	if (m->no_fiemap)
-		return;
+	q->fm_extent_count = EXTENTS;
 	/* Once a file: what is delayed is not yet what it will be. */
 	if (ioctl(m->fd, FS_IOC_FIEMAP, q) < 0) {
 		m->no_fiemap = true;
 		return;
 	}
 	m->synced = true;
-	for (uint32_t i = 0; i < q->fm_mapped_extents && i < 4; i++) {
-		uint64_t from = q->fm_extents[i].fe_logical, to = from + q->fm_extents[i].fe_length;
+	for (uint32_t i = 0; i < q->fm_mapped_extents && i < EXTENTS; i++) {
+		uint64_t from = q->fm_extents[i].fe_logical;
 
+		to = from + q->fm_extents[i].fe_length;
 		if (!(q->fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN) || (q->fm_extents[i].fe_flags & FIEMAP_EXTENT_DELALLOC) || to <= m->start)
 			continue;
-		m->hole = from > m->start;
-		if (m->hole && from < m->end)
+		m->unwritten = from <= m->start;
+		m->hole = m->hole && !m->unwritten;
+		if (!m->unwritten && from < m->end)
 			m->end = from;
-		else if (!m->hole && to < m->end)
+		else if (m->unwritten && to < m->end)
 			m->end = to;
 		return;
 	}
+	/* There are more extents than were told: what comes after these is asked about when it is reached. */
+	if (q->fm_mapped_extents == EXTENTS && to > m->start && to < m->end)
+		m->end = to;
 }
 
 /* Set m to the range that holds at. */
@@ -120,14 +129,15 @@ static void map_move(struct map *m, uint64_t at)
 	}
 	data = lseek(m->fd, (off_t)at, SEEK_DATA);
 	m->start = at;
+	m->unwritten = false;
 	m->hole = data < 0 ? errno == ENXIO : (uint64_t)data > at;
 	if (m->hole) {
 		m->end = data < 0 || (uint64_t)data > m->size ? m->size : (uint64_t)data;
-		split_unwritten(m);
-		return;
+	} else {
+		hole = lseek(m->fd, (off_t)at, SEEK_HOLE);
+		m->end = hole < 0 || (uint64_t)hole <= at || (uint64_t)hole > m->size ? m->size : (uint64_t)hole;
 	}
-	hole = lseek(m->fd, (off_t)at, SEEK_HOLE);
-	m->end = hole < 0 || (uint64_t)hole <= at || (uint64_t)hole > m->size ? m->size : (uint64_t)hole;
+	split_unwritten(m);
 }
 
 /* ---- one reading ---- */
@@ -145,12 +155,13 @@ static void drop_full_layout(struct entry *en)
 /* One run of bytes in r->data: into layout and slices.  l NULL: only hashed. */
 static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n, struct entry *en, struct emit_large *l, struct err *e)
 {
-	bool hole = m->hole && is_zero(r->data, n);
+	bool empty = (m->hole || m->unwritten) && is_zero(r->data, n);
 
 	hash(r, r->data, n);
-	if (m->sparse && entry_layout_add(en, at, hole ? 0 : n, e) < 0)
+	if (m->sparse && entry_layout_add(en, at, empty && m->hole ? 0 : n, e) < 0)
 		return -1;
-	if (l && hole)
+	/* Preallocated space travels as a hole that the layout calls data: so it is known for what it is (waybill-wire.7). */
+	if (l && empty)
 		emit_large_hole(l, n);
 	else if (l)
 		return emit_large_data(&r->emit, l, r->data, n, e);
@@ -160,7 +171,11 @@ static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n
 /* Everything up to size, all of it through plain reads.  0, 1 = why, -1. */
 static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, struct emit_large *l, struct err *why, struct err *e)
 {
-	struct map m = { .fd = fd, .sparse = sparse, .size = size };
+	/*
+	 * Preallocated from end to end and in the page cache it has no holes to SEEK_HOLE: so large ones are looked at in any case, but
+	 * only those with holes are made to write back first.
+	 */
+	struct map m = { .fd = fd, .sparse = sparse || size > PACK_FILE_MAX, .synced = !sparse, .size = size };
 	uint64_t at = 0;
 
 	hash_begin(r);
@@ -207,11 +222,14 @@ static bool equals_known(const struct entry *en, const struct entry *known)
 	    known->size == en->size && memcmp(known->sha256, en->sha256, DIGEST_LEN) == 0;
 }
 
-/* A large file whose size and mtime stand is likely the same: hash first, send only when it is not. */
+/*
+ * A large file whose size stands may only have been touched: hash first, send only when it is another.  Beyond the size that the page
+ * cache likely holds for a second reading that is done only when the mtime stands as well.
+ */
 static bool worth_hashing_first(const struct entry *en, const struct entry *known)
 {
-	return known && known->has & ENTRY_HAS_SHA256 && known->size == en->size && known->mtime_s == en->mtime_s &&
-	    known->mtime_ns == en->mtime_ns;
+	return known && known->has & ENTRY_HAS_SHA256 && known->size == en->size &&
+	    (en->size <= HASH_FIRST_MAX || (known->mtime_s == en->mtime_s && known->mtime_ns == en->mtime_ns));
 }
 
 static int read_once(struct reader *r, int fd, const struct statx *st, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)

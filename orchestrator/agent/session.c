@@ -145,6 +145,7 @@ static int send_ready(struct agent *a, struct err *e)
 		agent_fstype((uint64_t)(unsigned long)fs.f_type, type);
 		r.free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
 		r.free_inodes = (uint64_t)fs.f_ffree;
+		r.block = fs.f_bsize > 0 && fs.f_bsize <= READY_BLOCK_MAX ? (uint32_t)fs.f_bsize : 0;
 	}
 	r.fstype = type;
 	msg_ready_encode(&b, &r);

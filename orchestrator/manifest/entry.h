@@ -82,6 +82,11 @@ int entry_set_path(struct entry *en, const char *p, size_t n, struct err *e) MUS
  */
 #define ENTRY_LAYOUT_MAX (1u << 15)	/* so that an entry fits into one frame of the wire */
 int entry_layout_add(struct entry *en, uint64_t offset, uint64_t length, struct err *e) MUST_CHECK;
+/*
+ * Are the holes of two contents of one size the same, as far as a file system whose blocks are of grain bytes (0: not known, taken as 1)
+ * can have them?  Parts of blocks at the edges of a hole do not count, nor do holes without a whole block.
+ */
+bool entry_layout_alike(const struct entry *a, const struct entry *b, uint64_t grain);
 #define ENTRY_FLAGS 0xf0u		/* immutable, append, nodump, noatime as FS_IOC_GETFLAGS has them */
 #define ENTRY_NOTE_MAX 4096
 /* Does every field agree with the type and the limits (safe path, target only for symlinks, ...)?  ERR_INTEGRITY says which not. */

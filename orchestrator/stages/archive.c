@@ -267,6 +267,34 @@ int archive_content(struct archive *a, const struct entry *en, const struct loca
 	return sink ? sink(ctx, 0, a->content.data, a->content.len, e) : 0;
 }
 
+int archive_range(struct archive *a, const struct entry *en, const struct location *at, uint64_t from, uint64_t n, archive_sink sink,
+    void *ctx, struct err *e)
+{
+	OWN_RECIPE struct recipe rc = RECIPE_INIT;
+	OWN_BUF struct buf text = BUF_INIT;
+	uint64_t offset = 0;
+
+	if (at->kind != LOCATION_RECIPE)
+		return err_set(e, ERR_BUG, "a range of what is no large content");
+	if (store_get_bytes(a->w->store, STORE_RECIPE, &at->id, RECIPE_BYTES_MAX, &text, e) < 0 ||
+	    recipe_decode(&rc, text.data, text.len, e) < 0)
+		return damaged(en, &at->id, e);
+	a->sink_failed = false;
+	for (size_t i = 0; i < rc.count; i++) {
+		struct recipe_part part = rc.parts[i];
+		uint64_t start = offset > from ? offset : from, end = offset + part.length < from + n ? offset + part.length : from + n;
+
+		if (start < end) {
+			part.offset += start - offset;
+			part.length = end - start;
+			if (give_part(a, &part, start, sink, ctx, e) < 0)
+				return a->sink_failed ? -1 : damaged(en, &at->id, e);
+		}
+		offset += rc.parts[i].length;
+	}
+	return 0;
+}
+
 uint64_t archive_bytes(const struct archive *a) { return a->bytes; }
 
 void archive_close(struct archive *a)

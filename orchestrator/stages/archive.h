@@ -25,6 +25,12 @@ int archive_open(struct workspace *w, struct archive **out, struct err *e) MUST_
  */
 int archive_content(struct archive *a, const struct entry *en, const struct location *at, archive_sink sink, void *ctx,
     struct err *e) MUST_CHECK;
+/*
+ * The n bytes from an offset of a large content (at is a recipe): only the slices that hold them are decoded, each checked against its
+ * id; what no sink call covers reads as zeros.  Errors as above.
+ */
+int archive_range(struct archive *a, const struct entry *en, const struct location *at, uint64_t from, uint64_t n, archive_sink sink,
+    void *ctx, struct err *e) MUST_CHECK;
 /* Bytes decoded so far. */
 uint64_t archive_bytes(const struct archive *a);
 void archive_close(struct archive *a);

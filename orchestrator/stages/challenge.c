@@ -6,10 +6,16 @@
 #include "digest.h"
 #include "objects.h"
 
+static void sample_dispose(struct challenge_sample *s)
+{
+	while (s->n)
+		entry_dispose(&s->picks[--s->n].entry);
+}
+
 void challenge_dispose(struct challenge *c)
 {
-	while (c->n)
-		entry_dispose(&c->picks[--c->n].entry);
+	sample_dispose(&c->whole);
+	sample_dispose(&c->large);
 }
 
 static uint64_t below(uint64_t n)
@@ -22,33 +28,40 @@ static uint64_t below(uint64_t n)
 	return r % n;
 }
 
-int challenge_offer(struct challenge *c, const struct entry *en, const struct location *at, struct err *e)
+static int sample_offer(struct challenge_sample *s, size_t room, const struct entry *en, const struct location *at, struct err *e)
 {
 	struct challenge_pick *place;
 	struct entry *copy;
 
-	if (en->type != ENTRY_FILE || en->link_to || en->size > CHALLENGE_BYTES || at->kind == LOCATION_NONE)
-		return 0;
-	c->seen++;
-	if (c->n < CHALLENGES) {
-		place = &c->picks[c->n];
+	s->seen++;
+	if (s->n < room) {
+		place = &s->picks[s->n];
 	} else {
-		uint64_t k = below(c->seen);
+		uint64_t k = below(s->seen);
 
-		if (k >= CHALLENGES)
+		if (k >= room)
 			return 0;
-		place = &c->picks[k];
+		place = &s->picks[k];
 	}
 	if (!(copy = entry_dup(en)))
 		return err_sys(e, "challenge");
-	if (place == &c->picks[c->n])
-		c->n++;
+	if (place == &s->picks[s->n])
+		s->n++;
 	else
 		entry_dispose(&place->entry);
 	place->entry = *copy;
 	place->at = *at;
 	free(copy);
 	return 0;
+}
+
+int challenge_offer(struct challenge *c, const struct entry *en, const struct location *at, struct err *e)
+{
+	if (en->type != ENTRY_FILE || en->link_to || at->kind == LOCATION_NONE)
+		return 0;
+	if (en->size <= CHALLENGE_BYTES)
+		return sample_offer(&c->whole, CHALLENGES, en, at, e);
+	return at->kind == LOCATION_RECIPE ? sample_offer(&c->large, CHALLENGES_LARGE, en, at, e) : 0;
 }
 
 /* ---- what the archive says ---- */
@@ -79,17 +92,20 @@ static int hash_piece(void *ctx, uint64_t offset, const void *p, size_t n, struc
 	return 0;
 }
 
-static int expected_answer(struct archive *a, const struct challenge_pick *p, const uint8_t nonce[32], uint8_t out[DIGEST_LEN], struct err *e)
+static int expected_answer(struct archive *a, const struct challenge_pick *p, const struct msg_challenge *m, uint8_t out[DIGEST_LEN], struct err *e)
 {
 	OWN(digest_freep) struct digest *d = digest_new(DIGEST_SHA256);
-	struct hashing h = { d, 0 };
+	struct hashing h = { d, m->offset };
+	int r;
 
 	if (!d)
 		return err_sys(e, "challenge");
-	digest_update(d, nonce, 32);
-	if (archive_content(a, &p->entry, &p->at, hash_piece, &h, e) < 0)
+	digest_update(d, m->nonce, sizeof(m->nonce));
+	r = m->length ? archive_range(a, &p->entry, &p->at, m->offset, m->length, hash_piece, &h, e) :
+	    archive_content(a, &p->entry, &p->at, hash_piece, &h, e);
+	if (r < 0)
 		return -1;
-	zeros(&h, p->entry.size);
+	zeros(&h, m->length ? m->offset + m->length : p->entry.size);
 	digest_final(d, out);
 	return 0;
 }
@@ -116,9 +132,11 @@ static int take_answer(struct session *s, uint64_t index, struct msg_answer *out
 	}
 }
 
-static int ask(struct session *s, struct archive *a, const struct challenge_pick *p, uint64_t index, struct verify_result *v, struct err *e)
+/* large: a random range of it, else the whole content. */
+static int ask(struct session *s, struct archive *a, const struct challenge_pick *p, bool large, uint64_t index, struct verify_result *v, struct err *e)
 {
-	struct msg_challenge m = { .index = index, .path = p->entry.path };
+	struct msg_challenge m = { .index = index, .path = p->entry.path, .offset = large ? below(p->entry.size - CHALLENGE_RANGE + 1) : 0,
+		.length = large ? CHALLENGE_RANGE : 0 };
 	struct msg_answer answer;
 	OWN_BUF struct buf b = BUF_INIT;
 	uint8_t want[DIGEST_LEN];
@@ -132,7 +150,7 @@ static int ask(struct session *s, struct archive *a, const struct challenge_pick
 	v->challenged++;
 	if (!answer.read)
 		return verify_add_unverified(v, p->entry.path, "its challenge could not be answered") < 0 ? err_sys(e, "verify") : 0;
-	if (expected_answer(a, p, m.nonce, want, e) < 0) {
+	if (expected_answer(a, p, &m, want, e) < 0) {
 		/* The archive is what cannot be read here: said, and never taken for a match. */
 		int r = e->class == ERR_INTEGRITY ? verify_add_unverified(v, p->entry.path, e->text) : -1;
 
@@ -152,13 +170,17 @@ int challenge_run(struct run *r, struct challenge *c, const char *host, const ch
 	OWN(session_closep) struct session *s = NULL;
 	OWN(archive_closep) struct archive *a = NULL;
 	struct msg_start start = { .identity = "", .scope = "", .flags = cached ? 0 : MSG_F_MEDIUM };
+	uint64_t index = 0;
 
-	if (c->n == 0)
+	if (c->whole.n == 0 && c->large.n == 0)
 		return 0;
 	if (archive_open(r->w, &a, e) < 0 || session_open(r, host, "challenge", path, &start, &s, e) < 0)
 		return -1;
-	for (size_t i = 0; i < c->n; i++)
-		if (run_check(r, e) < 0 || ask(s, a, &c->picks[i], i, v, e) < 0)
+	for (size_t i = 0; i < c->whole.n; i++)
+		if (run_check(r, e) < 0 || ask(s, a, &c->whole.picks[i], false, index++, v, e) < 0)
+			return -1;
+	for (size_t i = 0; i < c->large.n * CHALLENGE_RANGES; i++)
+		if (run_check(r, e) < 0 || ask(s, a, &c->large.picks[i / CHALLENGE_RANGES], true, index++, v, e) < 0)
 			return -1;
 	return wire_end(s->wire, WIRE_DATA, e) < 0 ? -1 : session_finish(s, NULL, e);
 }

@@ -308,7 +308,9 @@ static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 	case MSG_OBJ_END:
 		/* the target first: LARGE_END, which the end of a slice may set free, must come after it */
 		return target_send(&p->target, f->type, f->data, f->len, e) < 0 ? -1 : pass_object_end(p, f, e);
-	case MSG_LARGE_BEGIN: case MSG_LARGE_ABORT:
+	case MSG_LARGE_ABORT:
+		return pass_large_abort(p, f, e) < 0 ? -1 : target_send(&p->target, f->type, f->data, f->len, e);
+	case MSG_LARGE_BEGIN:
 		return target_send(&p->target, f->type, f->data, f->len, e);
 	case MSG_ATTR:
 		return pass_attr(p, f, e);

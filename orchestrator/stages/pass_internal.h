@@ -23,8 +23,10 @@
 
 /* An object on its way from the source, by ordinal (ordinal - 1 is the index). */
 struct pass_object {
-	struct store_put *put;		/* open, else NULL */
-	bool ended;
+	struct store_put *put;		/* open or held, else NULL */
+	bool ended;			/* all its bytes have come, and it stands in the archive under its id */
+	bool held;			/* a slice whose bytes have all come, and whose content may still turn out to be void */
+	uint64_t large_id, announced;	/* slices: of which content; once held: stored bytes as announced */
 	enum store_kind kind;
 	struct object_id id;		/* once ended */
 	uint64_t place;			/* packs: index + 1 into places */
@@ -80,7 +82,7 @@ struct pass {
 	struct pass_place *places;	/* owned; place - 1 is the index */
 	size_t place_count;
 	struct pass_object *objects;	/* owned */
-	size_t object_count;
+	size_t object_count, held_first, held_count;	/* no held one stands before held_first */
 	struct pass_large *large;	/* owned, unordered */
 	size_t large_count;
 	struct pass_row *rows;		/* owned: not yet flushed */
@@ -103,6 +105,8 @@ struct pass {
 int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int pass_object_data(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int pass_object_end(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+/* A content's slices are void: those that the archive has not taken yet never get there. */
+int pass_large_abort(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
 /* Place of a known location (interned when it repeats the last one). */
 int pass_place(struct pass *p, const struct location *at, uint64_t *place, struct err *e) MUST_CHECK;
 int pass_pack_place(struct pass *p, uint64_t ordinal, uint64_t *place, struct err *e) MUST_CHECK;

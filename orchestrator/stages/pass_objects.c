@@ -6,6 +6,8 @@
 
 #include "esc.h"
 
+#define HELD_MAX 256
+
 static int bad(struct err *e, const char *what)
 {
 	return err_set(e, ERR_INTEGRITY, "the source agent's %s is not as the protocol says", what);
@@ -53,7 +55,7 @@ static struct pass_object *object_of(struct pass *p, uint64_t ordinal, bool open
 	if (ordinal == 0 || ordinal > p->object_count)
 		return NULL;
 	o = &p->objects[ordinal - 1];
-	return !open || o->put ? o : NULL;
+	return !open || (o->put && !o->held) ? o : NULL;
 }
 
 int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e)
@@ -63,6 +65,8 @@ int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e)
 	uint8_t kind = view_u8(&v);
 	struct pass_object *o;
 
+	uint64_t large_id = kind == MSG_KIND_SLICE ? view_varint(&v) : 0;
+
 	if (v.failed || ordinal != p->object_count + 1 || (kind != MSG_KIND_PACK && kind != MSG_KIND_SLICE))
 		return bad(e, "OBJ_BEGIN");
 	if (grow((void **)&p->objects, p->object_count, sizeof(*p->objects), e) < 0)
@@ -70,6 +74,7 @@ int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e)
 	o = &p->objects[p->object_count];
 	memset(o, 0, sizeof(*o));
 	o->kind = kind == MSG_KIND_PACK ? STORE_PACK : STORE_SLICE;
+	o->large_id = large_id;
 	p->object_count++;
 	if (o->kind == STORE_PACK) {
 		struct location unknown = { .kind = LOCATION_PACK };
@@ -118,10 +123,83 @@ static int make_recipe(struct pass *p, const struct pass_large *l, struct err *e
 	return store_put_commit(put, &p->places[l->place - 1].at.id, &stored, e);
 }
 
+static int commit_object(struct pass *p, struct pass_object *o, uint64_t announced, struct err *e)
+{
+	uint64_t stored = 0;
+
+	if (store_put_commit(take_ptr(&o->put), &o->id, &stored, e) < 0)
+		return -1;
+	if (stored != announced)
+		return bad(e, "object length");
+	o->ended = true;
+	if (o->place) {
+		p->places[o->place - 1].at.id = o->id;
+		p->places[o->place - 1].ready = true;
+	}
+	p->result.objects++;
+	p->result.stored += stored;
+	p->stored_since += stored;
+	return 0;
+}
+
+static int commit_held(struct pass *p, struct pass_object *o, struct err *e)
+{
+	if (!o->held)
+		return 0;
+	o->held = false;
+	p->held_count--;
+	return commit_object(p, o, o->announced, e);
+}
+
+/*
+ * A slice waits for the end of its content: a file that was only touched, or that changed under the reader, leaves nothing in the
+ * archive.  Beyond HELD_MAX the oldest goes in all the same: each holds a file open.
+ */
+static int hold(struct pass *p, struct pass_object *o, uint64_t announced, struct err *e)
+{
+	o->held = true;
+	o->announced = announced;
+	p->held_count++;
+	while (p->held_count > HELD_MAX) {
+		while (!p->objects[p->held_first].held)
+			p->held_first++;
+		if (commit_held(p, &p->objects[p->held_first], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int pass_large_abort(struct pass *p, const struct wire_frame *f, struct err *e)
+{
+	uint64_t id;
+
+	if (msg_number_decode(f->data, f->len, &id, e) < 0)
+		return -1;
+	for (size_t i = p->held_first; i < p->object_count; i++) {
+		struct pass_object *o = &p->objects[i];
+
+		if (!o->held || o->large_id != id)
+			continue;
+		store_put_abandon(take_ptr(&o->put));
+		o->held = false;
+		p->held_count--;
+	}
+	return 0;
+}
+
+static int commit_slices(struct pass *p, const struct msg_entry *m, struct err *e)
+{
+	for (size_t i = 0; i < m->segment_count; i++)
+		if (m->segments[i].ordinal && commit_held(p, &p->objects[m->segments[i].ordinal - 1], e) < 0)
+			return -1;
+	return 0;
+}
+
 static bool slices_ended(const struct pass *p, const struct msg_entry *m)
 {
 	for (size_t i = 0; i < m->segment_count; i++)
-		if (m->segments[i].ordinal && !p->objects[m->segments[i].ordinal - 1].ended)
+		if (m->segments[i].ordinal && !p->objects[m->segments[i].ordinal - 1].ended &&
+		    !p->objects[m->segments[i].ordinal - 1].held)
 			return false;
 	return true;
 }
@@ -130,7 +208,7 @@ static int finish_large(struct pass *p, struct pass_large *l, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
-	if (make_recipe(p, l, e) < 0)
+	if (commit_slices(p, &l->m, e) < 0 || make_recipe(p, l, e) < 0)
 		return err_at(e, "recipe of %s", esc_s(l->m.entry.path));
 	p->places[l->place - 1].at.kind = LOCATION_RECIPE;
 	p->places[l->place - 1].ready = true;
@@ -158,23 +236,13 @@ int pass_object_end(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	struct view v = view_of(f->data, f->len);
 	struct pass_object *o = object_of(p, view_varint(&v), true);
-	uint64_t raw = view_varint(&v), announced = view_varint(&v), stored = 0;
+	uint64_t raw = view_varint(&v), announced = view_varint(&v);
 
 	(void)raw;
 	if (!view_done(&v) || !o)
 		return bad(e, "OBJ_END");
-	if (store_put_commit(take_ptr(&o->put), &o->id, &stored, e) < 0)
+	if ((o->kind == STORE_SLICE ? hold(p, o, announced, e) : commit_object(p, o, announced, e)) < 0)
 		return -1;
-	if (stored != announced)
-		return bad(e, "object length");
-	o->ended = true;
-	if (o->place) {
-		p->places[o->place - 1].at.id = o->id;
-		p->places[o->place - 1].ready = true;
-	}
-	p->result.objects++;
-	p->result.stored += stored;
-	p->stored_since += stored;
 	return finish_ready(p, e);
 }
 

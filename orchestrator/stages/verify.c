@@ -184,6 +184,21 @@ static bool too_many_links(const struct compare *c, const struct entry *want)
 	return want->nlink > 65000 && strcmp(answers_ready(c->answers)->fstype, "ext4") == 0;
 }
 
+/* NFS and the like tell of blocks that are sizes of transfer. */
+#define GRAIN_MAX (1u << 20)
+
+static unsigned mask_of(const struct compare *c, const struct entry *want, const struct entry *got)
+{
+	uint64_t grain = answers_ready(c->answers)->block;
+	unsigned mask = c->mask | (too_many_links(c, want) ? ENTRY_CMP_NO_NLINK : 0);
+
+	/* A hole smaller than the blocks of that place cannot be there; one of another size of block has other edges. */
+	if (((want->has | got->has) & ENTRY_HAS_LAYOUT) && want->size == got->size &&
+	    entry_layout_alike(want, got, grain < GRAIN_MAX ? grain : GRAIN_MAX))
+		mask |= ENTRY_CMP_NO_LAYOUT;
+	return mask;
+}
+
 static int compare_one(void *ctx, const struct entry *want, const struct entry *got, struct err *e)
 {
 	struct compare *c = ctx;
@@ -210,9 +225,7 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 
 		if (c->owners)
 			owners_expect(c->d, c->owners, want, &expected.uid, &expected.gid);
-		unsigned mask = c->mask | (too_many_links(c, want) ? ENTRY_CMP_NO_NLINK : 0);
-
-		if (entry_compare(&expected, got, mask, on_difference, c) == 0 && c->challenge)
+		if (entry_compare(&expected, got, mask_of(c, want, got), on_difference, c) == 0 && c->challenge)
 			return challenge_offer(c->challenge, want, &c->at, e);
 	}
 	return r < 0 ? err_sys(e, "verify") : 0;
@@ -255,7 +268,7 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 	int res;
 
 	OWN_OWNERS struct owners owners = OWNERS_INIT;
-	OWN_CHALLENGE struct challenge challenge = { .n = 0 };
+	OWN_CHALLENGE struct challenge challenge = { .whole = { .n = 0 } };
 
 	if (!ao.host)
 		return err_set(e, ERR_USAGE, "dataset %s has no target; verify it with --side archive", d->name);

@@ -24,7 +24,7 @@ struct verify_result {
 	uint64_t version;
 	enum verify_side side;
 	bool cached, full;
-	uint64_t challenged;			/* contents asked for again with a nonce (challenge.h) */
+	uint64_t challenged;			/* questions with a nonce: contents, or ranges of large ones (challenge.h) */
 	uint64_t checked, read, bytes;	/* entries compared, of them contents re-read, and their bytes */
 	struct verify_difference *differences; size_t difference_count; uint64_t difference_total;
 	struct verify_unverified *unverified; size_t unverified_count; uint64_t unverified_total;

@@ -226,6 +226,7 @@ void msg_ready_encode(struct buf *b, const struct msg_ready *m)
 	buf_put_zigzag(b, m->now_s);
 	buf_put_varint(b, m->free_bytes);
 	buf_put_varint(b, m->free_inodes);
+	buf_put_varint(b, m->block);
 }
 
 /* Words that go into reports and files as they are. */
@@ -240,7 +241,7 @@ static bool is_plain(const char *s)
 int msg_ready_decode(const void *p, size_t n, struct msg_ready *m, struct err *e)
 {
 	struct view v = view_of(p, n);
-	uint64_t euid;
+	uint64_t euid, block;
 
 	*m = (struct msg_ready){ 0 };
 	m->identity = msg_text(&v, IDENTITY_MAX);
@@ -250,7 +251,9 @@ int msg_ready_decode(const void *p, size_t n, struct msg_ready *m, struct err *e
 	m->now_s = view_zigzag(&v);
 	m->free_bytes = view_varint(&v);
 	m->free_inodes = view_varint(&v);
-	if (euid > UINT32_MAX || !is_plain(m->identity) || !is_plain(m->fstype))
+	block = view_varint(&v);
+	m->block = (uint32_t)block;
+	if (euid > UINT32_MAX || block > READY_BLOCK_MAX || !is_plain(m->identity) || !is_plain(m->fstype))
 		v.failed = true;
 	if (msg_done_view(&v, "READY", e) < 0) {
 		msg_ready_dispose(m);

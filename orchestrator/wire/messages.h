@@ -109,7 +109,9 @@ struct msg_ready {
 	uint32_t euid;
 	int64_t now_s;		/* the host's own clock */
 	uint64_t free_bytes, free_inodes;	/* of the file system beneath the root, for this user */
+	uint32_t block;		/* its block size, of which holes are multiples; 0 = not known */
 };
+#define READY_BLOCK_MAX (1u << 30)
 void msg_ready_dispose(struct msg_ready *m);
 void msg_ready_encode(struct buf *b, const struct msg_ready *m);
 int msg_ready_decode(const void *p, size_t n, struct msg_ready *m, struct err *e) MUST_CHECK;
@@ -188,7 +190,12 @@ void msg_problem_dispose(struct msg_problem *m);
 void msg_problem_encode(struct buf *b, enum err_class class, const char *path, const char *text);
 int msg_problem_decode(const void *p, size_t n, struct msg_problem *m, struct err *e) MUST_CHECK;
 
-struct msg_challenge { uint64_t index; uint8_t nonce[32]; char *path; /* owned after decode */ };
+struct msg_challenge {
+	uint64_t index;
+	uint8_t nonce[32];
+	char *path;			/* owned after decode */
+	uint64_t offset, length;	/* of the content; length 0: from the offset to its end */
+};
 void msg_challenge_dispose(struct msg_challenge *m);
 void msg_challenge_encode(struct buf *b, const struct msg_challenge *m);
 int msg_challenge_decode(const void *p, size_t n, struct msg_challenge *m, struct err *e) MUST_CHECK;

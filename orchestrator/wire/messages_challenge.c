@@ -1,6 +1,7 @@
 /* CHALLENGE and ANSWER: a digest that nobody can have kept from before. */
 #include "messages_internal.h"
 
+#include <stdint.h>
 #include <string.h>
 
 void msg_challenge_dispose(struct msg_challenge *m)
@@ -14,6 +15,8 @@ void msg_challenge_encode(struct buf *b, const struct msg_challenge *m)
 	buf_put_varint(b, m->index);
 	buf_put(b, m->nonce, sizeof(m->nonce));
 	msg_put_text(b, m->path);
+	buf_put_varint(b, m->offset);
+	buf_put_varint(b, m->length);
 }
 
 static void take_32(struct view *v, uint8_t out[32])
@@ -29,6 +32,9 @@ int msg_challenge_decode(const void *p, size_t n, struct msg_challenge *m, struc
 	*m = (struct msg_challenge){ .index = view_varint(&v) };
 	take_32(&v, m->nonce);
 	m->path = msg_path(&v);
+	m->offset = view_varint(&v);
+	m->length = view_varint(&v);
+	v.failed |= m->offset > INT64_MAX || m->length > INT64_MAX - m->offset;
 	if (msg_done_view(&v, "CHALLENGE", e) < 0) {
 		msg_challenge_dispose(m);
 		return -1;

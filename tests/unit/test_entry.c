@@ -423,6 +423,36 @@ static void an_attribute_blob_in_any_other_form_is_refused(void **state)
 	}
 }
 
+static void layouts_compare_by_whole_blocks_of_the_place(void **state)
+{
+	OWN_ENTRY struct entry a = ENTRY_INIT, b = ENTRY_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	a.type = b.type = ENTRY_FILE;
+	a.size = b.size = 100000;
+	/* 1 KiB of data in the middle of nothing: a block of 4 KiB at the other place. */
+	assert_int_equal(entry_layout_add(&a, 41984, 1024, &e), 0);
+	assert_int_equal(entry_layout_add(&b, 40960, 4096, &e), 0);
+	assert_true(entry_layout_alike(&a, &b, 4096));
+	assert_false(entry_layout_alike(&a, &b, 1024));
+	assert_false(entry_layout_alike(&a, &b, 0));
+	/* A whole block more is a difference. */
+	assert_int_equal(entry_layout_add(&b, 49152, 4096, &e), 0);
+	assert_false(entry_layout_alike(&a, &b, 4096));
+	assert_true(entry_layout_alike(&a, &b, 65536));
+	/* No layout is the same as none that can be had, and not the same as a hole. */
+	OWN_ENTRY struct entry full = ENTRY_INIT, tiny = ENTRY_INIT;
+
+	full.type = tiny.type = ENTRY_FILE;
+	full.size = tiny.size = 100000;
+	assert_int_equal(entry_layout_add(&tiny, 0, 50000, &e), 0);
+	assert_int_equal(entry_layout_add(&tiny, 51000, 49000, &e), 0);
+	assert_true(entry_layout_alike(&full, &tiny, 4096));
+	assert_false(entry_layout_alike(&full, &tiny, 512));
+	assert_false(entry_layout_alike(&full, &a, 4096));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +463,7 @@ int main(void)
 		cmocka_unit_test(lies_about_lengths_and_strings_are_refused),
 		cmocka_unit_test(fields_that_contradict_the_type_are_refused),
 		cmocka_unit_test(a_layout_merges_and_stays_bounded),
+		cmocka_unit_test(layouts_compare_by_whole_blocks_of_the_place),
 		cmocka_unit_test(each_property_is_compared),
 		cmocka_unit_test(what_the_mask_names_is_left_out),
 		cmocka_unit_test(a_racy_or_changed_entry_is_opened_again),

@@ -251,7 +251,7 @@ static void start_round_trip(void **state)
 static void ready_round_trip(void **state)
 {
 	char id[] = "00000000000000ff:2", fs[] = "ext4";
-	struct msg_ready m = { id, fs, 1000, -1, 1ull << 40, 77 }, d;
+	struct msg_ready m = { id, fs, 1000, -1, 1ull << 40, 77, 4096 }, d;
 	OWN_BUF struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
 
@@ -264,6 +264,7 @@ static void ready_round_trip(void **state)
 	assert_int_equal(d.now_s, -1);
 	assert_int_equal(d.free_bytes, 1ull << 40);
 	assert_int_equal(d.free_inodes, 77);
+	assert_int_equal(d.block, 4096);
 	msg_ready_dispose(&d);
 	batter(&b, as_ready, "READY");
 }
