@@ -9,14 +9,16 @@
 
 #define SKEW_S 60	/* beyond this, times on papers of two hosts cannot be put in order */
 
-static bool used(const struct plan *p, const char *host)
+static bool has_data(const struct plan *p, const char *host)
 {
 	for (size_t i = 0; i < p->ndatasets; i++)
 		if ((p->datasets[i].from.host && strcmp(p->datasets[i].from.host, host) == 0) ||
 		    (p->datasets[i].to.host && strcmp(p->datasets[i].to.host, host) == 0))
 			return true;
-	return strcmp(host, "local") != 0;
+	return false;
 }
+
+static bool used(const struct plan *p, const char *host) { return has_data(p, host) || strcmp(host, "local") != 0; }
 
 static void print_place(struct cli_context *c, const char *path, const json_t *f)
 {
@@ -50,6 +52,30 @@ static int places_of(struct cli_context *c, struct run *r, const char *host, jso
 		    look(c, r, host, &r->plan->datasets[i].to, places, first, e) < 0)
 			return -1;
 	return *first ? 0 : place_facts(r, host, "/", first, e);
+}
+
+/* Only dialled through: nothing of ours runs there, and it may allow no commands at all. */
+static bool only_bastion(const struct plan *p, const char *host)
+{
+	for (size_t i = 0; !has_data(p, host) && i < p->nhosts; i++)
+		if (p->hosts[i].via && strcmp(p->hosts[i].via, host) == 0)
+			return true;
+	return false;
+}
+
+static int only_log_in(struct cli_context *c, struct run *r, const struct plan_host *h, json_t *report, struct err *e)
+{
+	struct host *host;
+
+	if (run_log_in(r, h->name, &host, e) < 0) {
+		out_text(c, "host %s: %s\n", h->name, e->text);
+		(void)json_object_set_new(report, h->name, json_pack("{s:s,s:[]}", "error", e->text, "places"));
+		return -1;
+	}
+	out_text(c, "host %s: %s\n  a bastion: nothing of waybill runs there\n", h->name, host_route(host));
+	(void)json_object_set_new(report, h->name, json_pack("{s:s,s:s,s:[]}", "route", host_route(host), "client_reason",
+	    host_client_reason(host), "places"));
+	return 0;
 }
 
 static int one(struct cli_context *c, struct run *r, const struct plan_host *h, json_t *report, struct err *e)
@@ -99,7 +125,7 @@ int check_connect(struct cli_context *c, const struct plan *p, json_t *report, s
 	for (size_t i = 0; i < p->nhosts; i++) {
 		struct err why = ERR_INIT;
 
-		if (!used(p, p->hosts[i].name) || one(c, &r, &p->hosts[i], report, &why) == 0)
+		if (!used(p, p->hosts[i].name) || (only_bastion(p, p->hosts[i].name) ? only_log_in : one)(c, &r, &p->hosts[i], report, &why) == 0)
 			continue;
 		if (res == 0 || err_worse_exit(err_exit_code(e->class), err_exit_code(why.class)) != err_exit_code(e->class))
 			*e = why;

@@ -34,9 +34,6 @@ int plan_not_built(const struct plan *p, struct err *e)
 {
 	const struct plan_pos nowhere = { 0, 0 };
 
-	for (size_t i = 0; i < p->nhosts; i++)
-		if (p->hosts[i].via)
-			return no(e, p, p->hosts[i].pos, "via");
 	for (size_t i = 0; i < p->ndatasets; i++)
 		if (check_dataset(p, &p->datasets[i], e) < 0)
 			return -1;

@@ -90,10 +90,20 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 	return 0;
 }
 
+void run_hang_up(struct run *r, struct run_slot *slot)
+{
+	struct host *h = slot->host;
+
+	for (size_t i = 0; h && i < r->plan->nhosts; i++)
+		if (r->hosts[i].host && r->hosts[i].spec.via == h)
+			run_hang_up(r, &r->hosts[i]);
+	host_close(take_ptr(&slot->host));
+}
+
 void run_close(struct run *r)
 {
 	for (size_t i = 0; r->hosts && i < r->plan->nhosts; i++) {
-		host_close(r->hosts[i].host);
+		run_hang_up(r, &r->hosts[i]);
 		free(r->hosts[i].identity);
 	}
 	free(r->hosts);

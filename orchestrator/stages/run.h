@@ -99,7 +99,11 @@ struct session {
 	struct run *run;
 };
 
-/* The host's connection, opened and with its agent in place on first use. */
+/* The host's connection, opened on first use, after that of its bastion if it has one. */
+int run_log_in(struct run *r, const char *name, struct host **out, struct err *e) MUST_CHECK;
+/* Ends its connection, and first those that lead through it: they are channels of it.  Nothing may be open there. */
+void run_hang_up(struct run *r, struct run_slot *slot);
+/* As run_log_in, with its agent in place. */
 int run_host(struct run *r, const char *name, struct host **out, struct err *e) MUST_CHECK;
 /* Starts a role at root; start is encoded (epoch is filled in).  READY has been received when 0. */
 int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,

@@ -58,18 +58,30 @@ int run_check(struct run *r, struct err *e)
 	return err_hint(e, "the same command goes on from here");
 }
 
+/*
+ * One client must go the whole way: where a host behind this one asks for the OpenSSH client, its bastion is opened with it,
+ * unless the plan says otherwise.
+ */
+static enum host_client client_of(const struct plan *p, const struct plan_host *h)
+{
+	for (size_t i = 0; h->client == (int)HOST_AUTO && i < p->nhosts; i++)
+		if (p->hosts[i].via && strcmp(p->hosts[i].via, h->name) == 0 && client_of(p, &p->hosts[i]) == HOST_OPENSSH)
+			return HOST_OPENSSH;
+	return (enum host_client)h->client;
+}
+
 static int fill_spec(struct run *r, const struct plan_host *h, struct run_slot *slot, struct err *e)
 {
 	free(take_ptr(&slot->identity));
 	if (h->identity && !(slot->identity = plan_file_path(r->plan, h->identity)))
 		return err_sys(e, "host %s", h->name);
 	slot->spec = (struct host_spec){ .name = h->name, .ssh = h->ssh, .port = h->port, .host_key = h->host_key,
-		.identity = slot->identity, .client = (enum host_client)h->client, .keepalive_s = h->keepalive_s,
-		.become_sudo = h->become_sudo, .via = h->via, .agent = h->agent, .agent_binary = r->o->agent_binary };
+		.identity = slot->identity, .client = client_of(r->plan, h), .keepalive_s = h->keepalive_s,
+		.become_sudo = h->become_sudo, .agent = h->agent, .agent_binary = r->o->agent_binary };
 	return 0;
 }
 
-int run_host(struct run *r, const char *name, struct host **out, struct err *e)
+int run_log_in(struct run *r, const char *name, struct host **out, struct err *e)
 {
 	const struct plan_host *h = plan_host(r->plan, name);
 	struct run_slot *slot;
@@ -78,14 +90,16 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 		return err_set(e, ERR_BUG, "host %s is not in the plan", name);
 	slot = &r->hosts[h - r->plan->hosts];
 	if (slot->lost) {
-		host_close(take_ptr(&slot->host));
+		run_hang_up(r, slot);
 		slot->lost = false;
+		if (h->via)	/* it may be the bastion that died, which only shows here */
+			r->hosts[plan_host(r->plan, h->via) - r->plan->hosts].lost = true;
 	}
 	if (!slot->host) {
 		OWN(host_closep) struct host *opened = NULL;
 
-		if (run_check(r, e) < 0 || fill_spec(r, h, slot, e) < 0 || host_open(&opened, &slot->spec, e) < 0 ||
-		    host_agent(opened, e) < 0)
+		if (run_check(r, e) < 0 || fill_spec(r, h, slot, e) < 0 || (h->via && run_log_in(r, h->via, &slot->spec.via, e) < 0) ||
+		    host_open(&opened, &slot->spec, e) < 0)
 			return -1;
 		log_info("host %s: %s%s%s", name, host_route(opened), *host_client_reason(opened) ? "; " : "",
 		    host_client_reason(opened));
@@ -93,6 +107,13 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 	}
 	*out = slot->host;
 	return 0;
+}
+
+int run_host(struct run *r, const char *name, struct host **out, struct err *e)
+{
+	if (run_log_in(r, name, out, e) < 0)
+		return -1;
+	return host_agent_path(*out) ? 0 : host_agent(*out, e);
 }
 
 /* The connection is of no use any more: whoever tries again gets a new one. */

@@ -6,6 +6,15 @@
 #include "esc.h"
 #include "route.h"
 
+static void keep(struct host *h, struct channel *c)
+{
+	c->host = h;
+	(void)pthread_mutex_lock(&h->lock);
+	c->next = h->channels;
+	h->channels = c;
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
 int route_start(struct host *h, const char *const *argv, const char *line, struct channel **out, struct err *e)
 {
 	OWN_BUF struct buf quoted = BUF_INIT;
@@ -18,12 +27,25 @@ int route_start(struct host *h, const char *const *argv, const char *line, struc
 	}
 	if (h->route->ops->start(h->route, argv, line, out, e) < 0)
 		return -1;
-	(*out)->host = h;
-	(void)pthread_mutex_lock(&h->lock);
-	(*out)->next = h->channels;
-	h->channels = *out;
-	(void)pthread_mutex_unlock(&h->lock);
+	keep(h, *out);
 	return 0;
+}
+
+int route_forward(struct host *via, const char *hostname, int port, const char *who, struct channel **out, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!via->route->ops->forward)
+		return err_set(e, ERR_UNREACHABLE, "%s: its bastion %s is reached with the OpenSSH client, and libssh2 cannot go on from there; "
+		    "use \"client: openssh\" for both, or \"client: libssh2\" for both", who, esc_s(via->spec->name));
+	if (via->route->ops->forward(via->route, hostname, port, out, &why) == 0) {
+		keep(via, *out);
+		return 0;
+	}
+	err_set(e, why.class, "%s: via %s: %.600s", who, esc_s(via->spec->name), why.text);
+	if (strstr(why.text, "prohibited"))
+		return err_hint(e, "its sshd must allow this (AllowTcpForwarding, PermitOpen), or run waybill on the bastion itself");
+	return err_hint(e, "can %s reach %s:%d?", esc_s(via->spec->name), esc_s(hostname), port);
 }
 
 static void unlist(struct channel *c)

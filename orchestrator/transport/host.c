@@ -54,7 +54,8 @@ static int open_by_libssh2(struct host *h, struct opening *o, const struct route
 
 static int open_remote(struct host *h, struct opening *o, const struct route_request *q, struct err *e)
 {
-	const char *reason = ssh_config_needs_openssh(&o->config);
+	const char *reason = q->spec->via && q->spec->via->route->ops->proxy_command ? "its bastion is reached with it" :
+	    ssh_config_needs_openssh(&o->config, q->spec->via != NULL);
 	enum host_client client = h->spec->client;
 	struct err first = ERR_INIT;
 
@@ -79,8 +80,6 @@ static int prepare(struct host *h, struct opening *o, struct err *e)
 {
 	const struct host_spec *s = h->spec;
 
-	if (s->via)
-		return err_set(e, ERR_PERMANENT, "host %s: via is not built yet; a ProxyJump in the ssh configuration works", esc_s(s->name));
 	if (!s->ssh)
 		return err_set(e, ERR_USAGE, "host %s: ssh (its address) is missing", esc_s(s->name));
 	if (ssh_config_load(&o->config, s->ssh, s->port, e) < 0 || hostkey_policy_load(&o->policy, s->host_key, &o->config, e) < 0)

@@ -111,6 +111,21 @@ static const char *print(struct words *w, const char *fmt, ...)
 	return s;
 }
 
+/* How to get there: through the bastion's connection, whatever the configuration says. */
+static int dial_through(const struct openssh *o, struct words *w, struct buf *room, struct err *e)
+{
+	const struct host *via = o->spec->via;
+
+	if (!via)
+		return 0;
+	buf_puts(room, "ProxyCommand=");
+	via->route->ops->proxy_command(via->route, room);
+	if (buf_finish(room, e) < 0)
+		return -1;
+	words_option(w, room->data);
+	return 0;
+}
+
 /*
  * Connect with one kind of host key and without any log-in, so that the client writes the key it was shown into a file of
  * ours: unlike ssh-keyscan this goes through ProxyJump and all.
@@ -119,8 +134,11 @@ static int show_key(const struct openssh *o, const char *algorithms, int timeout
 {
 	struct words w = { 0 };
 	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
+	OWN_BUF struct buf proxy = BUF_INIT;
 
 	common(o, &w);
+	if (dial_through(o, &w, &proxy, e) < 0)
+		return -1;
 	words_option(&w, print(&w, "HostKeyAlgorithms=%s", algorithms));
 	words_option(&w, print(&w, "UserKnownHostsFile=%s", o->scan));
 	words_option(&w, print(&w, "ConnectTimeout=%d", timeout_s));
@@ -230,10 +248,12 @@ static void prefer_gcm(const struct route_request *q, struct buf *option)
 
 static int start_master(struct openssh *o, const struct route_request *q, const char *mark, struct err *e)
 {
-	OWN_BUF struct buf ciphers = BUF_INIT;
+	OWN_BUF struct buf ciphers = BUF_INIT, proxy = BUF_INIT;
 	struct words w = { 0 };
 
 	common(o, &w);
+	if (dial_through(o, &w, &proxy, e) < 0)
+		return -1;
 	prefer_gcm(q, &ciphers);
 	if (buf_finish(&ciphers, e) < 0)
 		return -1;
@@ -366,6 +386,10 @@ static int explain(const struct openssh *o, const struct route_request *q, bool 
 	if (!words.data || late)
 		return err_set(e, ERR_UNREACHABLE, "%s: the OpenSSH client %s%s%s", q->who, late ? "was not logged in in time" : "ended",
 		    words.data ? ": " : "", words.data ? words.data : "");
+	if (o->spec->via && strstr(words.data, "Connection closed by UNKNOWN")) {
+		err_set(e, ERR_UNREACHABLE, "%s: via %s: no connection from there", q->who, esc_s(o->spec->via->spec->name));
+		return err_hint(e, "its sshd must allow this (AllowTcpForwarding, PermitOpen) and the host must be reachable from there");
+	}
 	if (strstr(log.data, "Host key verification failed") || strstr(log.data, "no matching host key type"))
 		return explain_hostkey(o, q, words.data, e);
 	if (strstr(words.data, "Permission denied")) {
@@ -388,6 +412,8 @@ static void describe(const struct openssh *o, struct buf *text)
 		buf_printf(text, "OpenSSH client %.*s", (int)strcspn(one.data, ", "), one.data);
 	else
 		buf_puts(text, "OpenSSH client");
+	if (o->spec->via)
+		buf_printf(text, ", via %s", esc_s(o->spec->via->spec->name));
 	buf_printf(text, ", %s@%s:%d", esc_s(o->user), esc_s(o->target), o->port);
 	buf_reset(&one);
 	if (find_line(&log, "debug1: Server accepts key: ", &one) && one.data)
@@ -419,12 +445,43 @@ static int on_start(struct route *r, const char *const *argv, const char *line, 
 	return child_channel(w.v, true, out, e);
 }
 
+/* Words of a shell, for an option in which ssh expands %. */
+static void put_words(struct buf *b, const char *const *argv)
+{
+	OWN_BUF struct buf quoted = BUF_INIT;
+
+	shell_quote(&quoted, argv);
+	for (const char *p = quoted.data; p && *p; p++) {
+		if (*p == '%')
+			buf_putc(b, '%');
+		buf_putc(b, *p);
+	}
+	b->failed |= quoted.failed;
+}
+
+/* The client's own way for ProxyJump: a stream of the bastion's connection on stdin and stdout. */
+static void on_proxy_command(const struct route *r, struct buf *b)
+{
+	const struct openssh *o = (const struct openssh *)r;
+	struct words w = { 0 };
+
+	common(o, &w);
+	words_add(&w, "-S");
+	words_add(&w, o->control);
+	words_option(&w, "ControlMaster=no");
+	words_option(&w, "LogLevel=ERROR");
+	words_option(&w, "ProxyCommand=false");	/* without its master it must fail, not connect anew by rules of its own */
+	put_words(b, w.v);
+	buf_puts(b, " -W '[%h]:%p' -- ");
+	put_words(b, (const char *const []){ o->target, NULL });
+}
+
 static void on_close(struct route *r)
 {
 	destroy((struct openssh *)r);
 }
 
-static const struct route_ops ops = { .shell = true, .start = on_start, .close = on_close };
+static const struct route_ops ops = { .shell = true, .start = on_start, .close = on_close, .proxy_command = on_proxy_command };
 
 static int make_dir(struct openssh *o, struct err *e)
 {
@@ -481,6 +538,9 @@ int openssh_open(struct route **out, const struct route_request *q, struct buf *
 
 	if (!q->config->have_ssh)
 		return err_set(e, ERR_UNREACHABLE, "%s: no OpenSSH client (ssh) is installed here", q->who);
+	if (q->spec->via && !q->spec->via->route->ops->proxy_command)
+		return err_set(e, ERR_UNREACHABLE, "%s: its bastion %s is reached with libssh2, and the OpenSSH client cannot go on from there; "
+		    "use \"client: openssh\" for both, or \"client: libssh2\" for both", q->who, esc_s(q->spec->via->spec->name));
 	if (!(o = openssh_new(q, e)) || pin(o, q, deadline, e) < 0)
 		return -1;
 	random_bytes(random, sizeof(random));

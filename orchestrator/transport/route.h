@@ -35,6 +35,13 @@ struct route_ops {
 	bool shell;			/* command is a shell line at the far side; otherwise argv is executed */
 	int (*start)(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e);
 	void (*close)(struct route *r);
+	/*
+	 * A connection from there to hostname:port, as a channel whose in and out are one stream socket; NULL: this way has none.
+	 * ERR_UNREACHABLE with the far side's own reason.
+	 */
+	int (*forward)(struct route *r, const char *hostname, int port, struct channel **out, struct err *e);
+	/* Words of a ProxyCommand of the OpenSSH client that dials through this connection, appended to b; NULL: there is none. */
+	void (*proxy_command)(const struct route *r, struct buf *b);
 };
 
 struct route {
@@ -78,6 +85,12 @@ int child_channel(const char *const *argv, bool lost255, struct channel **out, s
 
 /* Start a command on the host's route and keep it in its list.  line (or NULL) is used instead of the quoted argv where there is a shell. */
 int route_start(struct host *h, const char *const *argv, const char *line, struct channel **out, struct err *e) MUST_CHECK;
+
+/*
+ * Dial hostname:port from via.  who, for messages, is the host to be reached.  ERR_UNREACHABLE when the bastion refuses or cannot
+ * reach it, with the next step.
+ */
+int route_forward(struct host *via, const char *hostname, int port, const char *who, struct channel **out, struct err *e) MUST_CHECK;
 
 /* argv as words of a POSIX shell, each in single quotes where it needs them. */
 void shell_quote(struct buf *b, const char *const *argv);

@@ -22,6 +22,7 @@ struct ssh2 {
 	struct route base;
 	LIBSSH2_SESSION *session;
 	int fd;
+	struct channel *tunnel;		/* the bastion's channel that fd is a second name of, or NULL */
 	struct buf outq;
 	size_t outq_at;			/* bytes of outq already sent */
 	bool dead;			/* the socket is of no use any more */

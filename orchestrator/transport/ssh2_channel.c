@@ -56,13 +56,18 @@ static bool step_open(struct ssh2_channel *c)
 	if (c->retry_at > now)
 		return false;
 	c->retry_at = 0;
-	c->lc = libssh2_channel_open_ex(c->s->session, "session", 7, CHANNEL_WINDOW, LIBSSH2_CHANNEL_PACKET_DEFAULT, NULL, 0);
+	c->lc = c->port ? libssh2_channel_direct_tcpip_ex(c->s->session, c->line, c->port, "127.0.0.1", 0) :
+	    libssh2_channel_open_ex(c->s->session, "session", 7, CHANNEL_WINDOW, LIBSSH2_CHANNEL_PACKET_DEFAULT, NULL, 0);
 	if (c->lc) {
-		set_stage(c, STAGE_EXEC);
+		set_stage(c, c->port ? STAGE_RUN : STAGE_EXEC);
 		return true;
 	}
 	if (libssh2_session_last_errno(c->s->session) == LIBSSH2_ERROR_EAGAIN)
 		return false;
+	if (c->port) {
+		fail(c, LIBSSH2_ERROR_CHANNEL_FAILURE, ERR_UNREACHABLE, "it does not forward");
+		return true;
+	}
 	if (!c->give_up_at)
 		c->give_up_at = now + OPEN_PATIENCE_MS * 1000000LL;
 	if (libssh2_session_last_errno(c->s->session) == LIBSSH2_ERROR_CHANNEL_FAILURE && now < c->give_up_at) {

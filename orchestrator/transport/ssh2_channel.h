@@ -26,7 +26,8 @@ struct ssh2_channel {
 	/* The pump's own. */
 	LIBSSH2_CHANNEL *lc;
 	int64_t give_up_at, retry_at;	/* a refused open is tried again: closed channels free their place only after a while */
-	char *line;
+	char *line;			/* the command; or the host to dial, when port is set */
+	int port;			/* 0 = a command */
 	int fd;				/* our end of the socketpair */
 	bool in_ended;			/* the caller's writing side has ended and all of it was read */
 	bool eof_sent;

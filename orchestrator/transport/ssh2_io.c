@@ -163,6 +163,7 @@ void ssh2_free(struct ssh2 *s)
 		continue;
 	if (s->fd >= 0)
 		(void)close(s->fd);
+	channel_abandon(s->tunnel);
 	if (s->wake >= 0)
 		(void)close(s->wake);
 	buf_dispose(&s->outq);

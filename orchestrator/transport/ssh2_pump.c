@@ -290,16 +290,9 @@ static int wait_running(struct ssh2_channel *c, struct err *e)
 	return rc;
 }
 
-static int on_start(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e)
+/* Hand c to the pump and wait until it runs.  It is freed when it does not. */
+static int start(struct ssh2 *s, struct ssh2_channel *c, struct channel **out, struct err *e)
 {
-	struct ssh2 *s = (struct ssh2 *)r;
-	struct ssh2_channel *c;
-
-	(void)argv;
-	if (strlen(line) > LINE_MAX_BYTES)
-		return err_set(e, ERR_BUG, "%s: a command line of %zu bytes is too long", s->who, strlen(line));
-	if (!(c = channel_new(s, line, e)))
-		return -1;
 	(void)pthread_mutex_lock(&s->lock);
 	c->next = s->fresh;
 	s->fresh = c;
@@ -311,6 +304,28 @@ static int on_start(struct route *r, const char *const *argv, const char *line, 
 	}
 	*out = &c->base;
 	return 0;
+}
+
+static int on_start(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e)
+{
+	struct ssh2 *s = (struct ssh2 *)r;
+	struct ssh2_channel *c;
+
+	(void)argv;
+	if (strlen(line) > LINE_MAX_BYTES)
+		return err_set(e, ERR_BUG, "%s: a command line of %zu bytes is too long", s->who, strlen(line));
+	return (c = channel_new(s, line, e)) ? start(s, c, out, e) : -1;
+}
+
+static int on_forward(struct route *r, const char *hostname, int port, struct channel **out, struct err *e)
+{
+	struct ssh2 *s = (struct ssh2 *)r;
+	struct ssh2_channel *c = channel_new(s, hostname, e);
+
+	if (!c)
+		return -1;
+	c->port = port;
+	return start(s, c, out, e);
 }
 
 static void free_channels(struct ssh2_channel *c)
@@ -337,4 +352,4 @@ static void on_close(struct route *r)
 	ssh2_free(s);
 }
 
-const struct route_ops ssh2_ops = { .shell = true, .start = on_start, .close = on_close };
+const struct route_ops ssh2_ops = { .shell = true, .start = on_start, .close = on_close, .forward = on_forward };

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <string.h>
 
 #include "clock.h"
@@ -113,18 +114,31 @@ static enum shake diagnose(struct ssh2 *s, const char *methods, struct buf *why)
 	return SHAKE_FAILED;
 }
 
+/* A stream socket to the host: over TCP, or as a channel of its bastion, which *tunnel then holds. */
+static int dial(const struct route_request *q, int64_t deadline, struct channel **tunnel, int *fd, struct err *e)
+{
+	const struct ssh_config *c = q->config;
+
+	if (!q->spec->via)
+		return tcp_connect(c->hostname, c->port, deadline, q->keepalive_s * 4 > 60 ? q->keepalive_s * 4 : 60, q->who, fd, e);
+	if (route_forward(q->spec->via, c->hostname, c->port, q->who, tunnel, e) < 0)
+		return -1;
+	*fd = fcntl((*tunnel)->in, F_DUPFD_CLOEXEC, 0);
+	return *fd < 0 ? err_sys(e, "%s", q->who) : 0;
+}
+
 /* Connect and exchange keys.  why: the difference of the proposals, for the two SHAKE_NO_*. */
 static enum shake shake(struct ssh2 **out, const struct route_request *q, const char *methods, int64_t deadline,
     struct buf *why, struct err *e)
 {
+	OWN(channel_abandonp) struct channel *tunnel = NULL;
 	OWN(ssh2_freep) struct ssh2 *s = NULL;
 	enum shake found;
 	int fd = -1, rc;
 
-	if (tcp_connect(q->config->hostname, q->config->port, deadline, q->keepalive_s * 4 > 60 ? q->keepalive_s * 4 : 60, q->who, &fd, e) < 0)
+	if (dial(q, deadline, &tunnel, &fd, e) < 0 || !(s = ssh2_new(fd, q->who, e)))
 		return SHAKE_FAILED;
-	if (!(s = ssh2_new(fd, q->who, e)))
-		return SHAKE_FAILED;
+	s->tunnel = take_ptr(&tunnel);
 	prefer_all(s->session, methods);
 	while ((rc = libssh2_session_handshake(s->session, fd)) == LIBSSH2_ERROR_EAGAIN)
 		if (!ssh2_wait(s, deadline)) {
@@ -271,7 +285,10 @@ static void describe(struct ssh2 *s, const struct route_request *q, const char *
 
 	blob = libssh2_session_hostkey(s->session, &n, &t);
 	(void)key_type_of(blob, n, type);
-	buf_printf(text, "libssh2 %s, %s@%s:%d, %s, host key %s %s, %s", libssh2_version(0), esc_s(q->config->user), esc_s(q->config->hostname),
+	buf_printf(text, "libssh2 %s, ", libssh2_version(0));
+	if (q->spec->via)
+		buf_printf(text, "via %s, ", esc_s(q->spec->via->spec->name));
+	buf_printf(text, "%s@%s:%d, %s, host key %s %s, %s", esc_s(q->config->user), esc_s(q->config->hostname),
 	    q->config->port, key, type, key_fingerprint(blob, n, fp), cipher ? cipher : "?");
 }
 

@@ -283,11 +283,11 @@ int ssh_config_path(struct strings *l, const struct ssh_config *c, const char *p
 	return me_load(&me, e) < 0 ? -1 : add_path(l, c, &me, path, strlen(path), e);
 }
 
-const char *ssh_config_needs_openssh(const struct ssh_config *c)
+const char *ssh_config_needs_openssh(const struct ssh_config *c, bool via)
 {
-	if (c->proxyjump)
+	if (c->proxyjump && !via)
 		return "the ssh configuration reaches it through ProxyJump";
-	if (c->proxycommand)
+	if (c->proxycommand && !via)
 		return "the ssh configuration reaches it through ProxyCommand";
 	if (c->pkcs11)
 		return "the ssh configuration names a PKCS#11 provider (smart card)";

@@ -30,8 +30,8 @@ void ssh_config_dispose(struct ssh_config *c);
 int ssh_config_load(struct ssh_config *c, const char *ssh, int port, struct err *e) MUST_CHECK;
 /* Adds path with ~ and the % tokens of IdentityFile expanded. */
 int ssh_config_path(struct strings *l, const struct ssh_config *c, const char *path, struct err *e) MUST_CHECK;
-/* Why libssh2 cannot take this route, or NULL. */
-const char *ssh_config_needs_openssh(const struct ssh_config *c);
+/* Why libssh2 cannot take this route, or NULL.  via: the plan says how to get there, so that the configured proxy does not count. */
+const char *ssh_config_needs_openssh(const struct ssh_config *c, bool via);
 /* "host", or "[host]:port": the name under which known_hosts keeps it. */
 void ssh_config_known_name(const struct ssh_config *c, struct buf *b);
 

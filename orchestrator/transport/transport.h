@@ -27,7 +27,7 @@ struct host_spec {		/* all borrowed for the life of the host */
 	enum host_client client;
 	int keepalive_s;	/* 0 = 15 */
 	bool become_sudo;
-	const char *via;	/* not built yet: ERR_PERMANENT */
+	struct host *via;	/* open bastion that is dialled through, or NULL; must be closed after this host */
 	const char *agent;	/* installed helper, or NULL = upload ours */
 	const char *agent_binary;	/* our own waybill-agent file */
 	int connect_timeout_s;	/* 0 = 20 */
