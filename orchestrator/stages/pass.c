@@ -255,6 +255,8 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 		return -1;
 	if (p->prev && path_cmp(p->prev, strlen(p->prev), m.entry.path, m.entry.path_len) >= 0)
 		return err_set(e, ERR_INTEGRITY, "the source agent's entries are out of order at %s", esc_s(m.entry.path));
+	if (p->have_head && path_cmp(m.entry.path, m.entry.path_len, p->head.entry.path, p->head.entry.path_len) > 0)
+		return err_set(e, ERR_INTEGRITY, "the source agent passes over the known entry %s", esc_s(p->head.entry.path));
 	if (!(en = entry_dup(&m.entry)))
 		return err_sys(e, "pass");
 	free(p->prev);
@@ -275,16 +277,13 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	return pass_row(p, en, place, e);
 }
 
-static int take_problem(struct pass *p, const struct wire_frame *f)
+static int take_problem(struct pass *p, const struct wire_frame *f, struct err *e)
 {
-	struct view v = view_of(f->data, f->len);
-	size_t plen = 0, tlen = 0;
-	uint8_t class = view_u8(&v);
-	const uint8_t *path = view_bytes(&v, PATH_BYTES_MAX, &plen), *text = view_bytes(&v, 4096, &tlen);
-	OWN_FREE char *a = path ? esc_dup(path, plen) : NULL, *b = text ? esc_dup(text, tlen) : NULL;
+	OWN(msg_problem_dispose) struct msg_problem m = { .path = NULL };
 
-	(void)class;
-	log_warn("%s: %s: %s", p->source->host_name, a ? a : "?", b ? b : "?");
+	if (msg_problem_decode(f->data, f->len, &m, e) < 0)
+		return -1;
+	log_warn("%s: %s: %s", p->source->host_name, esc_s(m.path), m.text);
 	return 0;
 }
 
@@ -319,7 +318,7 @@ static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 	case MSG_SAME: case MSG_GONE:
 		return take_count(p, f, e);
 	case MSG_PROBLEM:
-		return take_problem(p, f);
+		return take_problem(p, f, e);
 	default:
 		return err_set(e, ERR_INTEGRITY, "host %s: unexpected message %u", p->source->host_name, f->type);
 	}

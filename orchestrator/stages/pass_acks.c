@@ -217,7 +217,6 @@ static int cut_batch(struct pass *p, struct pass_batch **out, struct err *e)
 
 static int start_flush(struct pass *p, struct err *e)
 {
-	OWN_BUF struct buf b = BUF_INIT;
 	struct pass_batch *batch;
 
 	if (cut_batch(p, &batch, e) < 0)
@@ -229,8 +228,7 @@ static int start_flush(struct pass *p, struct err *e)
 		return -1;
 	p->stored_since = 0;
 	p->flushed_at = clock_mono_ns();
-	buf_put_varint(&b, batch->token);
-	return buf_finish(&b, e) < 0 ? -1 : target_send(&p->target, MSG_FLUSH, b.data, b.len, e);
+	return target_flush(&p->target, batch->token, e);
 }
 
 int pass_flush(struct pass *p, bool force, bool wait, struct err *e)

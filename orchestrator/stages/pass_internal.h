@@ -82,9 +82,10 @@ struct pass {
 	struct pass_place *places;	/* owned; place - 1 is the index */
 	size_t place_count;
 	struct pass_object *objects;	/* owned */
-	size_t object_count, held_first, held_count;	/* no held one stands before held_first */
+	size_t object_count, open_count;	/* open: data may still come */
+	size_t held_first, held_count;	/* no held one stands before held_first */
 	struct pass_large *large;	/* owned, unordered */
-	size_t large_count;
+	size_t large_count, large_segments;	/* segments of all of them */
 	struct pass_row *rows;		/* owned: not yet flushed */
 	size_t row_count;
 	struct pass_batch *batches, **batches_end;

@@ -7,6 +7,9 @@
 #include "esc.h"
 
 #define HELD_MAX 256
+#define OPEN_OBJECTS_MAX 128u
+#define LARGE_WAITING_MAX 4096u
+#define LARGE_SEGMENTS_MAX (2u * MSG_SEGMENTS_MAX)
 
 static int bad(struct err *e, const char *what)
 {
@@ -64,9 +67,11 @@ int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e)
 	uint64_t ordinal = view_varint(&v);
 	uint8_t kind = view_u8(&v);
 	struct pass_object *o;
-
 	uint64_t large_id = kind == MSG_KIND_SLICE ? view_varint(&v) : 0;
 
+	/* Each has a file open here; an agent works at a few at a time. */
+	if (p->open_count == OPEN_OBJECTS_MAX)
+		return err_set(e, ERR_INTEGRITY, "the source agent has %u objects open at a time", OPEN_OBJECTS_MAX);
 	if (v.failed || ordinal != p->object_count + 1 || (kind != MSG_KIND_PACK && kind != MSG_KIND_SLICE))
 		return bad(e, "OBJ_BEGIN");
 	if (grow((void **)&p->objects, p->object_count, sizeof(*p->objects), e) < 0)
@@ -82,7 +87,10 @@ int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e)
 		if (new_place(p, &unknown, false, &o->place, e) < 0)
 			return -1;
 	}
-	return store_put_begin(p->r->w->store, o->kind, &o->put, e);
+	if (store_put_begin(p->r->w->store, o->kind, &o->put, e) < 0)
+		return -1;
+	p->open_count++;
+	return 0;
 }
 
 int pass_object_data(struct pass *p, const struct wire_frame *f, struct err *e)
@@ -226,6 +234,7 @@ static int finish_ready(struct pass *p, struct err *e)
 		}
 		if (finish_large(p, &p->large[i], e) < 0)
 			return -1;
+		p->large_segments -= p->large[i].m.segment_count;
 		msg_entry_dispose(&p->large[i].m);
 		p->large[i] = p->large[--p->large_count];
 	}
@@ -241,6 +250,7 @@ int pass_object_end(struct pass *p, const struct wire_frame *f, struct err *e)
 	(void)raw;
 	if (!view_done(&v) || !o)
 		return bad(e, "OBJ_END");
+	p->open_count--;
 	if ((o->kind == STORE_SLICE ? hold(p, o, announced, e) : commit_object(p, o, announced, e)) < 0)
 		return -1;
 	return finish_ready(p, e);
@@ -271,8 +281,12 @@ int pass_large_add(struct pass *p, struct msg_entry *m, uint64_t *place, struct 
 	}
 	if (total != m->entry.size)
 		return bad(e, "list of segments");
+	/* What waits for its slices is kept in memory; the slices of an honest agent end soon after. */
+	if (p->large_count == LARGE_WAITING_MAX || p->large_segments + m->segment_count > LARGE_SEGMENTS_MAX)
+		return err_set(e, ERR_INTEGRITY, "the source agent leaves too many contents without the end of their slices");
 	if (grow((void **)&p->large, p->large_count, sizeof(*p->large), e) < 0 || new_place(p, &unknown, false, place, e) < 0)
 		return -1;
+	p->large_segments += m->segment_count;
 	p->large[p->large_count++] = (struct pass_large){ *m, *place };
 	memset(m, 0, sizeof(*m));	/* transferred */
 	return finish_ready(p, e);

@@ -8,65 +8,79 @@
 #include "log.h"
 #include "path.h"
 
-static void keep_problem(struct target *t, struct view *v)
+/* The first that are told are kept by name; what cannot be read as one breaks the protocol. */
+static int keep_problem(struct target *t, const struct wire_frame *f, struct err *e)
 {
-	uint8_t class = view_u8(v);
-	size_t plen, tlen;
-	const uint8_t *path = view_bytes(v, PATH_BYTES_MAX, &plen), *text = view_bytes(v, 4096, &tlen);
+	OWN(msg_problem_dispose) struct msg_problem m = { .path = NULL };
 	struct target_problem *p;
 
-	(void)class;
-	if (!path || !text)
-		return;
+	if (msg_problem_decode(f->data, f->len, &m, e) < 0)
+		return -1;
 	t->problem_total++;
 	if (t->problem_count == TARGET_PROBLEMS_KEPT)
-		return;
+		return 0;
 	if (!t->problems && !(t->problems = calloc(TARGET_PROBLEMS_KEPT, sizeof(*t->problems))))
-		return;
-	p = &t->problems[t->problem_count];
-	p->path = strndup((const char *)path, plen);
-	p->text = strndup((const char *)text, tlen);
-	if (p->path && p->text) {
-		t->problem_count++;
-		log_warn("%s: %s: %s", t->session->host_name, esc_s(p->path), p->text);
-	}
+		return err_sys(e, "target");
+	log_warn("%s: %s: %s", t->session->host_name, esc_s(m.path), m.text);
+	p = &t->problems[t->problem_count++];
+	p->path = take_ptr(&m.path);
+	p->text = take_ptr(&m.text);
+	return 0;
 }
 
-static void take_answer(struct target *t, const struct wire_frame *f)
+static int take_answer(struct target *t, const struct wire_frame *f, struct err *e)
 {
-	struct view v = view_of(f->data, f->len);
+	uint64_t token;
 
-	if (f->type == MSG_ACK) {
-		uint64_t token = view_varint(&v);
-
-		if (view_done(&v) && token > t->acked)
-			t->acked = token;
-	} else if (f->type == MSG_PROBLEM) {
-		keep_problem(t, &v);
-	}
+	if (f->type == MSG_PROBLEM)
+		return keep_problem(t, f, e);
+	if (f->type != MSG_ACK)
+		return err_set(e, ERR_INTEGRITY, "unexpected message %u", f->type);
+	if (msg_number_decode(f->data, f->len, &token, e) < 0)
+		return -1;
+	/* Tokens go up; one that was not asked for yet would vouch for what was never sent. */
+	if (token <= t->acked || token > t->asked)
+		return err_set(e, ERR_INTEGRITY, "an acknowledgement that was not asked for (%" PRIu64 ")", token);
+	t->acked = token;
+	return 0;
 }
 
 static void *listen(void *arg)
 {
 	struct target *t = arg;
-	struct err e = ERR_INIT;
 	int got;
 
 	do {
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
+		struct err e = ERR_INIT;
+		bool broke;
 
 		got = wire_recv(t->session->wire, WIRE_ACK, &f, &e);
 		pthread_mutex_lock(&t->lock);
-		if (got == 1)
-			take_answer(t, &f);
-		else
-			t->ended = true;
+		broke = got == 1 && take_answer(t, &f, &e) < 0;
+		if (broke) {
+			err_at(&e, "host %s: the target agent", t->session->host_name);
+			got = -1;
+		}
+		t->ended = got != 1;
 		if (got < 0)
 			t->failure = e;
 		pthread_cond_broadcast(&t->changed);
 		pthread_mutex_unlock(&t->lock);
+		if (broke)	/* whoever is sending to it stops as well */
+			wire_cancel(t->session->wire);
 	} while (got == 1);
 	return NULL;
+}
+
+/* A send fails because the connection was given up here: the reason is what was heard before. */
+static int first_cause(struct target *t, struct err *e)
+{
+	pthread_mutex_lock(&t->lock);
+	if (e->class == ERR_CANCELLED && t->failure.class != ERR_NONE)
+		*e = t->failure;
+	pthread_mutex_unlock(&t->lock);
+	return -1;
 }
 
 int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, const struct owners *owners,
@@ -97,8 +111,21 @@ int target_send(struct target *t, uint8_t type, const void *data, size_t n, stru
 	if (!t->session)
 		return 0;
 	if (wire_send(t->session->wire, WIRE_DATA, type, data, n, e) < 0)
-		return -1;
+		return first_cause(t, e);
 	return 0;
+}
+
+int target_flush(struct target *t, uint64_t token, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	if (!t->session)
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	t->asked = token;
+	pthread_mutex_unlock(&t->lock);
+	msg_number_encode(&b, token);
+	return buf_finish(&b, e) < 0 ? -1 : target_send(t, MSG_FLUSH, b.data, b.len, e);
 }
 
 uint64_t target_acked(struct target *t)

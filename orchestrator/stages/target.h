@@ -15,7 +15,7 @@
 
 #define TARGET_PROBLEMS_KEPT 100	/* named; the rest is counted */
 
-struct target_problem { char *path, *text; };	/* raw bytes, owned */
+struct target_problem { char *path, *text; };	/* owned; the path is raw bytes, the text clean for output */
 
 struct target {
 	struct run *run;
@@ -24,7 +24,7 @@ struct target {
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	uint64_t acked;			/* highest token; guarded by lock, as is all below */
+	uint64_t asked, acked;		/* highest tokens; guarded by lock, as is all below */
 	bool ended;
 	struct err failure;		/* class NONE while well */
 	struct target_problem *problems;	/* owned */
@@ -37,6 +37,8 @@ struct target {
 int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, const struct owners *owners,
     struct err *e) MUST_CHECK;
 int target_send(struct target *t, uint8_t type, const void *data, size_t n, struct err *e) MUST_CHECK;
+/* MSG_FLUSH; tokens ascend from 1. */
+int target_flush(struct target *t, uint64_t token, struct err *e) MUST_CHECK;
 /* An attribute blob that has just been stored or received. */
 int target_blob(struct target *t, const void *blob, size_t n, const uint8_t digest[DIGEST_LEN], struct err *e) MUST_CHECK;
 /* The attribute blobs that en names, unless they are there already: before LARGE_END, before MSG_FINAL. */
