@@ -13,6 +13,7 @@ migration "local:$S" "local:$D" >"$TOP/move.yaml"
 migration "local:$S" "local:$D" | sed 's/, to: "[^"]*"//' >"$TOP/archive-only.yaml"
 # Without a content in slices: what is put in beside it costs credit that the real agent knows nothing of.
 migration "local:$S/a" "local:$D" >"$TOP/little.yaml"
+export WAYBILL_PATIENCE=1 # a damaged frame is tried again otherwise, for a minute
 export HOSTILE_REAL=$WAYBILL_BUILD/waybill-agent WAYBILL_AGENT=$WAYBILL_BUILD/tests/hostile_agent
 [ -x "$WAYBILL_AGENT" ] || fail "$WAYBILL_AGENT is not built"
 HONEST=$TOP/honest
