@@ -66,6 +66,9 @@ static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
 	case MSG_OBJ_END: return object_end(ap, f, e);
 	case MSG_LARGE_BEGIN: return large_begin(ap, f, e);
 	case MSG_LARGE_ABORT: return large_abort(ap, f, e);
+	case MSG_PATCH_BEGIN: return patch_begin(ap, f, e);
+	case MSG_RANGES: return patch_ranges(ap, f, e);
+	case MSG_HOLE: return patch_hole(ap, f, e);
 	case MSG_LARGE_END: return large_end(ap, f, e);
 	case MSG_ATTR: return attr_keep(ap, f->data, f->len, e);
 	case MSG_FLUSH: return flush(ap, f, e);

@@ -5,6 +5,7 @@
  * apply_inbox.c  messages that have come and wait
  * apply_sync.c   acknowledgements out, from a thread of their own
  * apply_object.c packs and slices
+ * apply_patch.c  a large content as changes of what stands there
  * apply_lock.c   inode flags that bar a change
  * apply_tree.c   names: parents, putting in place, links, removal
  * apply_final.c  directory attributes when their contents are done
@@ -32,6 +33,7 @@
 struct object {				/* between OBJ_BEGIN and OBJ_END */
 	struct msg_obj_begin is;
 	struct buf stored;
+	struct msg_ranges ranges;	/* of a slice of a patch; count 0: it lies in one piece at is.offset */
 };
 
 struct large {				/* between LARGE_BEGIN and LARGE_END or LARGE_ABORT */
@@ -169,8 +171,22 @@ const char *split_source(struct apply *ap, const char *first);	/* what a further
 int split_copy(struct apply *ap, const struct entry *en, int dir, const char *name, struct err *e) MUST_CHECK;
 void split_dispose(struct apply *ap);
 
+/* ---- apply_patch.c ---- */
+
+int patch_begin(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int patch_ranges(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int patch_hole(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+/* From here on zeros, as a hole where the file system has such. */
+int patch_zero(struct apply *ap, int fd, uint64_t at, uint64_t n, const char *path, struct err *e) MUST_CHECK;
+
 /* ---- apply_object.c ---- */
 
+struct object *object_find(struct apply *ap, uint64_t ordinal);	/* NULL: not open */
+struct large *large_find(struct apply *ap, uint64_t id);
+/* A new one, fd -1; NULL: out of memory, or the id is used up or too many are open (*e). */
+struct large *large_add(struct apply *ap, uint64_t id, const char *path, struct err *e) MUST_CHECK;
+int large_fail(struct apply *ap, struct large *l, const struct err *why, struct err *e) MUST_CHECK;	/* reported; what still comes for it is dropped */
+void large_unstage(struct apply *ap, struct large *l);		/* only dropped */
 int object_begin(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int object_data(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int object_end(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;

@@ -23,7 +23,7 @@
 
 /* ---- gathering ---- */
 
-static struct object *find_object(struct apply *ap, uint64_t ordinal)
+struct object *object_find(struct apply *ap, uint64_t ordinal)
 {
 	for (size_t i = 0; i < ap->object_count; i++)
 		if (ap->objects[i].is.ordinal == ordinal)
@@ -35,6 +35,7 @@ static void drop_object(struct apply *ap, struct object *o)
 {
 	ap->object_bytes -= o->stored.len;
 	buf_dispose(&o->stored);
+	msg_ranges_dispose(&o->ranges);
 	*o = ap->objects[--ap->object_count];
 }
 
@@ -44,7 +45,7 @@ int object_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_obj_begin_decode(f->data, f->len, &o.is, e) < 0)
 		return -1;
-	if (find_object(ap, o.is.ordinal) || ap->object_count >= OBJECTS_MAX)
+	if (object_find(ap, o.is.ordinal) || ap->object_count >= OBJECTS_MAX)
 		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " begins twice, or too many are open", o.is.ordinal);
 	if (!(grown = realloc(ap->objects, (ap->object_count + 1) * sizeof(*grown))))
 		return err_set(e, ERR_TEMPORARY, "out of memory");
@@ -62,7 +63,7 @@ int object_data(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_obj_data_decode(f->data, f->len, &ordinal, &p, &n, e) < 0)
 		return -1;
-	if (!(o = find_object(ap, ordinal)))
+	if (!(o = object_find(ap, ordinal)))
 		return err_set(e, ERR_INTEGRITY, "data of object %" PRIu64 ", which is not open", ordinal);
 	if (o->stored.len + n > OBJECT_MAX || ap->object_bytes + n > OBJECTS_BYTES_MAX)
 		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " exceeds the limits", ordinal);
@@ -164,7 +165,7 @@ static int apply_pack(struct apply *ap, const struct object *o, struct err *e)
 
 /* ---- slices ---- */
 
-static struct large *find_large(struct apply *ap, uint64_t id)
+struct large *large_find(struct apply *ap, uint64_t id)
 {
 	for (size_t i = 0; i < ap->large_count; i++)
 		if (ap->larges[i].id == id)
@@ -172,41 +173,48 @@ static struct large *find_large(struct apply *ap, uint64_t id)
 	return NULL;
 }
 
+void large_unstage(struct apply *ap, struct large *l)
+{
+	if (l->fd < 0)
+		return;
+	(void)close(take_fd(&l->fd));
+	(void)unlinkat(ap->staging, l->tmp, 0);
+}
+
 static void drop_large(struct apply *ap, struct large *l)
 {
-	if (l->fd >= 0) {
-		(void)close(l->fd);
-		(void)unlinkat(ap->staging, l->tmp, 0);
-	}
+	large_unstage(ap, l);
 	free(l->path);
 	*l = ap->larges[--ap->large_count];
 }
 
-/* The content is reported as failed; what still comes for it is dropped. */
-static int fail_large(struct apply *ap, struct large *l, const struct err *why, struct err *e)
+int large_fail(struct apply *ap, struct large *l, const struct err *why, struct err *e)
 {
-	if (l->fd >= 0) {
-		(void)close(take_fd(&l->fd));
-		(void)unlinkat(ap->staging, l->tmp, 0);
-	}
+	large_unstage(ap, l);
 	return apply_settle(ap, l->path, -1, why, e);
 }
 
-/* NULL: out of memory. */
-static struct large *add_large(struct apply *ap, const struct msg_large_begin *m)
+struct large *large_add(struct apply *ap, uint64_t id, const char *path, struct err *e)
 {
-	struct large *grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown));
-	char *path = strdup(m->path);
+	struct large *grown;
+	char *copy;
 
+	if (id <= ap->large_max || ap->large_count >= LARGES_MAX) {
+		err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " begins twice, or too many are open", id);
+		return NULL;
+	}
+	grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown));
+	copy = strdup(path);
 	if (grown)
 		ap->larges = grown;
-	if (!grown || !path) {
-		free(path);
+	if (!grown || !copy) {
+		free(copy);
+		err_set(e, ERR_TEMPORARY, "out of memory");
 		return NULL;
 	}
 	grown += ap->large_count++;
-	*grown = (struct large){ .id = m->large_id, .fd = -1, .path = path };
-	ap->large_max = m->large_id;
+	*grown = (struct large){ .id = id, .fd = -1, .path = copy };
+	ap->large_max = id;
 	return grown;
 }
 
@@ -216,14 +224,10 @@ int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 	struct err why = ERR_INIT;
 	struct large *l;
 
-	if (msg_large_begin_decode(f->data, f->len, &m, e) < 0)
+	if (msg_large_begin_decode(f->data, f->len, &m, e) < 0 || !(l = large_add(ap, m.large_id, m.path, e)))
 		return -1;
-	if (m.large_id <= ap->large_max || ap->large_count >= LARGES_MAX)
-		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " begins twice, or too many are open", m.large_id);
-	if (!(l = add_large(ap, &m)))
-		return err_set(e, ERR_TEMPORARY, "out of memory");
 	l->fd = tree_tmp_file(ap, l->tmp, &why);
-	return l->fd < 0 ? fail_large(ap, l, &why, e) : 0;
+	return l->fd < 0 ? large_fail(ap, l, &why, e) : 0;
 }
 
 int large_abort(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -235,9 +239,42 @@ int large_abort(struct apply *ap, const struct wire_frame *f, struct err *e)
 		return -1;
 	if (id > ap->large_max)
 		return err_set(e, ERR_INTEGRITY, "abort of large content %" PRIu64 ", which never began", id);
-	if ((l = find_large(ap, id)))
+	if ((l = large_find(ap, id)))
 		drop_large(ap, l);
 	return 0;
+}
+
+/* Where the raw bytes of a slice go. */
+struct spread { const struct msg_range *v; size_t left; uint64_t used; };
+
+/* 1 = why. */
+static int write_spread(const struct large *l, struct spread *s, const uint8_t *p, size_t n, struct err *why)
+{
+	while (n) {
+		uint64_t room = s->v->length - s->used;
+		size_t k = n < room ? n : (size_t)room;
+
+		if (io_pwrite_all(SITE, l->fd, p, k, s->v->offset + s->used, l->path, why) < 0)
+			return 1;
+		s->used += k;
+		p += k;
+		n -= k;
+		if (s->used == s->v->length && s->left > 1) {
+			s->v++;
+			s->left--;
+			s->used = 0;
+		}
+	}
+	return 0;
+}
+
+static uint64_t ranges_length(const struct msg_ranges *m)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		n += m->v[i].length;
+	return n;
 }
 
 /* 1: the staged file could not be written (why); -1: the object itself is bad. */
@@ -246,29 +283,31 @@ static int write_slice(struct apply *ap, const struct object *o, const struct la
 {
 	struct memory m = { o->stored.data, o->stored.len };
 	OWN(frame_reader_freep) struct frame_reader *r = NULL;
-	uint64_t at = o->is.offset, end;
+	struct msg_range whole = { o->is.offset, raw };
+	struct spread s = { o->ranges.count ? o->ranges.v : &whole, o->ranges.count ? o->ranges.count : 1, 0 };
+	uint64_t done = 0, end;
 	ssize_t n;
 
-	if (__builtin_add_overflow(at, raw, &end) || end > INT64_MAX)
-		return err_set(e, ERR_INTEGRITY, "a slice beyond the end of any file");
+	if (__builtin_add_overflow(o->is.offset, raw, &end) || end > INT64_MAX || (o->ranges.count && ranges_length(&o->ranges) != raw))
+		return err_set(e, ERR_INTEGRITY, "a slice beyond the end of any file, or beyond its ranges");
 	if (frame_reader_new(&r, from_memory, &m, e) < 0)
 		return -1;
 	while ((n = frame_reader_get(r, ap->copy, COPY_BYTES, e)) > 0) {
-		if ((uint64_t)n > end - at)
+		if ((uint64_t)n > raw - done)
 			return err_set(e, ERR_INTEGRITY, "a slice holds more than the %" PRIu64 " bytes announced", raw);
-		if (io_pwrite_all(SITE, l->fd, ap->copy, (size_t)n, at, l->path, why) < 0)
+		if (write_spread(l, &s, ap->copy, (size_t)n, why))
 			return 1;
-		at += (uint64_t)n;
+		done += (uint64_t)n;
 	}
-	if (n == 0 && at != end)
-		return err_set(e, ERR_INTEGRITY, "a slice ended after %" PRIu64 " of %" PRIu64 " bytes", at - o->is.offset, raw);
+	if (n == 0 && done != raw)
+		return err_set(e, ERR_INTEGRITY, "a slice ended after %" PRIu64 " of %" PRIu64 " bytes", done, raw);
 	ap->a->done.bytes += raw;
 	return (int)n;
 }
 
 static int apply_slice(struct apply *ap, const struct object *o, uint64_t raw, struct err *e)
 {
-	struct large *l = find_large(ap, o->is.large_id);
+	struct large *l = large_find(ap, o->is.large_id);
 	struct err why = ERR_INIT;
 	int r;
 
@@ -277,7 +316,7 @@ static int apply_slice(struct apply *ap, const struct object *o, uint64_t raw, s
 	if (!l || l->fd < 0)
 		return 0;	/* aborted, or already reported */
 	r = write_slice(ap, o, l, raw, &why, e);
-	return r == 1 ? fail_large(ap, l, &why, e) : r;
+	return r == 1 ? large_fail(ap, l, &why, e) : r;
 }
 
 int object_end(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -288,7 +327,7 @@ int object_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_obj_end_decode(f->data, f->len, &m, e) < 0)
 		return -1;
-	o = find_object(ap, m.ordinal);
+	o = object_find(ap, m.ordinal);
 	if (!o || o->stored.len != m.stored)
 		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " ended without having begun, or with other bytes than announced",
 		    m.ordinal);
@@ -387,7 +426,7 @@ int large_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 	if (msg_numbered_decode(f->data, f->len, &id, &en, e) < 0)
 		return -1;
 	owner_map(ap->a, &en);
-	if (!(l = find_large(ap, id)) || en.size > INT64_MAX)
+	if (!(l = large_find(ap, id)) || en.size > INT64_MAX)
 		return err_set(e, ERR_INTEGRITY, "end of large content %" PRIu64 ", which is not open", id);
 	if (l->fd >= 0) {
 		int rc = finish_large(ap, l, &en, &why);

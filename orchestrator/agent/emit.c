@@ -140,21 +140,48 @@ int emit_pack(struct emit *em, const struct entry *en, const struct attr_set *at
 
 /* ---- large contents ---- */
 
+static void large_anew(struct emit *em, struct emit_large *l, uint64_t size)
+{
+	l->id = ++em->large_ids;
+	l->at = l->hole = 0;
+	l->count = l->range_count = 0;
+	l->patch = false;
+	/* Grows with the size, so that the number of slices stays bounded however the holes lie. */
+	l->hole_min = size >> 16 > HOLE_MIN ? size >> 16 : HOLE_MIN;
+}
+
 int emit_large_begin(struct emit *em, struct emit_large *l, const char *path, uint64_t size, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
-	l->id = ++em->large_ids;
-	l->at = l->hole = 0;
-	l->count = 0;
-	/* Grows with the size, so that the number of slices stays bounded however the holes lie. */
-	l->hole_min = size >> 16 > HOLE_MIN ? size >> 16 : HOLE_MIN;
+	large_anew(em, l, size);
 	msg_large_begin_encode(&b, l->id, size, path);
 	return agent_send(em->a, WIRE_DATA, MSG_LARGE_BEGIN, &b, e);
 }
 
-static int add_segment(struct emit_large *l, uint64_t ordinal, uint64_t length, struct err *e)
+int emit_patch_begin(struct emit *em, struct emit_large *l, const char *path, uint64_t size, const struct entry *base, struct err *e)
 {
+	OWN_BUF struct buf b = BUF_INIT;
+	struct msg_patch_begin m = { .size = size, .path = (char *)(uintptr_t)path, .base_size = base->size,
+		.mtime_s = base->mtime_s, .mtime_ns = base->mtime_ns };
+
+	large_anew(em, l, size);
+	l->patch = true;
+	memcpy(l->base, base->sha256, DIGEST_LEN);
+	m.large_id = l->id;
+	msg_patch_begin_encode(&b, &m);
+	return agent_send(em->a, WIRE_DATA, MSG_PATCH_BEGIN, &b, e);
+}
+
+/* Continues the last segment where it can. */
+static int add_segment(struct emit_large *l, uint64_t ordinal, uint64_t offset, uint64_t length, struct err *e)
+{
+	struct msg_segment *last = l->count ? &l->segments[l->count - 1] : NULL;
+
+	if (last && last->ordinal == ordinal && (ordinal == 0 || last->offset + last->length == offset)) {
+		last->length += length;
+		return 0;
+	}
 	if (l->count == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 8;
 		struct msg_segment *s = reallocarray(l->segments, cap, sizeof(*s));
@@ -166,8 +193,40 @@ static int add_segment(struct emit_large *l, uint64_t ordinal, uint64_t length, 
 	}
 	if (l->count >= MSG_SEGMENTS_MAX)
 		return err_set(e, ERR_PERMANENT, "a content in more than %u slices", MSG_SEGMENTS_MAX);
-	l->segments[l->count++] = (struct msg_segment){ ordinal, 0, length };
+	l->segments[l->count++] = (struct msg_segment){ ordinal, offset, length };
 	return 0;
+}
+
+/* n bytes of the open slice of a patch belong at l->at. */
+static int add_range(struct emit_large *l, uint64_t n, struct err *e)
+{
+	struct msg_range *last = l->range_count ? &l->ranges[l->range_count - 1] : NULL;
+
+	if (last && last->offset + last->length == l->at) {
+		last->length += n;
+		return 0;
+	}
+	if (l->range_count == l->range_cap) {
+		size_t cap = l->range_cap ? l->range_cap * 2 : 64;
+		struct msg_range *r = reallocarray(l->ranges, cap, sizeof(*r));
+
+		if (!r)
+			return err_sys(e, "list of ranges");
+		l->ranges = r;
+		l->range_cap = cap;
+	}
+	l->ranges[l->range_count++] = (struct msg_range){ l->at, n };
+	return 0;
+}
+
+static int send_ranges(struct emit_large *l, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct msg_ranges m = { l->out.ordinal, l->ranges, l->range_count };
+
+	msg_ranges_encode(&b, &m);
+	l->range_count = 0;
+	return agent_send(l->out.em->a, WIRE_DATA, MSG_RANGES, &b, e);
 }
 
 static int end_slice(struct emit_large *l, struct err *e)
@@ -177,9 +236,9 @@ static int end_slice(struct emit_large *l, struct err *e)
 
 	if (!w)
 		return 0;
-	if (frame_writer_finish(w, &raw, &stored, e) < 0 || end_object(&l->out, raw, stored, e) < 0)
+	if (frame_writer_finish(w, &raw, &stored, e) < 0 || (l->patch && send_ranges(l, e) < 0))
 		return -1;
-	return add_segment(l, l->out.ordinal, l->slice_len, e);
+	return end_object(&l->out, raw, stored, e);
 }
 
 static int put_bytes(struct emit *em, struct emit_large *l, const uint8_t *p, size_t n, struct err *e)
@@ -196,7 +255,8 @@ static int put_bytes(struct emit *em, struct emit_large *l, const uint8_t *p, si
 				return -1;
 		}
 		k = n < SLICE_RAW - l->slice_len ? n : (size_t)(SLICE_RAW - l->slice_len);
-		if (frame_writer_put(l->slice, p, k, e) < 0)
+		if (frame_writer_put(l->slice, p, k, e) < 0 || (l->patch && add_range(l, k, e) < 0) ||
+		    add_segment(l, l->out.ordinal, l->slice_len, k, e) < 0)
 			return -1;
 		l->at += k;
 		l->slice_len += k;
@@ -222,6 +282,18 @@ static int put_zeros(struct emit *em, struct emit_large *l, uint64_t n, struct e
 	return 0;
 }
 
+/* The base may have data there. */
+static int patch_hole(struct emit *em, struct emit_large *l, uint64_t n, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	msg_hole_encode(&b, l->id, l->at, n);
+	if (add_segment(l, 0, 0, n, e) < 0)
+		return -1;
+	l->at += n;
+	return agent_send(em->a, WIRE_DATA, MSG_HOLE, &b, e);
+}
+
 /* Pass the pending run of holes on: as zeros when it is short and a slice is open, else as a segment of its own. */
 static int settle_hole(struct emit *em, struct emit_large *l, bool last, struct err *e)
 {
@@ -230,12 +302,22 @@ static int settle_hole(struct emit *em, struct emit_large *l, bool last, struct 
 	l->hole = 0;
 	if (n == 0)
 		return 0;
+	if (l->patch)
+		return patch_hole(em, l, n, e);
 	if (l->slice && !last && n < l->hole_min)
 		return put_zeros(em, l, n, e);
 	if (end_slice(l, e) < 0)
 		return -1;
 	l->at += n;
-	return add_segment(l, 0, n, e);
+	return add_segment(l, 0, 0, n, e);
+}
+
+int emit_large_keep(struct emit *em, struct emit_large *l, uint64_t n, struct err *e)
+{
+	if (settle_hole(em, l, false, e) < 0 || add_segment(l, MSG_SEGMENT_BASE, l->at, n, e) < 0)
+		return -1;
+	l->at += n;
+	return 0;
 }
 
 int emit_large_data(struct emit *em, struct emit_large *l, const void *p, size_t n, struct err *e)
@@ -270,5 +352,6 @@ void emit_large_dispose(struct emit_large *l)
 	frame_writer_free(l->slice);
 	buf_dispose(&l->out.b);
 	free(l->segments);
+	free(l->ranges);
 	*l = (struct emit_large)EMIT_LARGE_INIT;
 }

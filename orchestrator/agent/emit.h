@@ -45,9 +45,16 @@ struct emit_large {
 	struct emit_out out;
 	struct msg_segment *segments;	/* owned */
 	size_t count, cap;
+	bool patch;			/* of a base: slices have gaps, which are told with their ranges */
+	uint8_t base[DIGEST_LEN];	/* patch: SHA-256 of it */
+	struct msg_range *ranges;	/* owned: of the open slice of a patch */
+	size_t range_count, range_cap;
 };
 #define EMIT_LARGE_INIT { .id = 0 }
 int emit_large_begin(struct emit *em, struct emit_large *l, const char *path, uint64_t size, struct err *e) MUST_CHECK;
+/* The same for what differs from a base: emit_large_keep goes with what does not. */
+int emit_patch_begin(struct emit *em, struct emit_large *l, const char *path, uint64_t size, const struct entry *base, struct err *e) MUST_CHECK;
+int emit_large_keep(struct emit *em, struct emit_large *l, uint64_t n, struct err *e) MUST_CHECK;
 int emit_large_data(struct emit *em, struct emit_large *l, const void *p, size_t n, struct err *e) MUST_CHECK;
 void emit_large_hole(struct emit_large *l, uint64_t n);
 int emit_large_end(struct emit *em, struct emit_large *l, struct err *e) MUST_CHECK;

@@ -195,7 +195,8 @@ static int place_content(struct reader *r, struct item *x, struct content *c, st
 	}
 	if (!c->is_large)
 		return into_pack(r, x, &c->attrs, e);
-	x->m.content = MSG_CONTENT_LARGE;
+	x->m.content = c->large.patch ? MSG_CONTENT_PATCH : MSG_CONTENT_LARGE;
+	memcpy(x->m.base, c->large.base, DIGEST_LEN);
 	x->m.large_id = c->large.id;
 	x->m.segments = take_ptr(&c->large.segments);
 	x->m.segment_count = c->large.count;
@@ -212,7 +213,7 @@ static int open_file(const struct walk_item *it)
 
 static int take_file(struct reader *r, struct item *x, struct err *e)
 {
-	OWN_CONTENT struct content c = { .attrs = ATTR_SET_INIT, .large = EMIT_LARGE_INIT };
+	OWN_CONTENT struct content c = { .attrs = ATTR_SET_INIT, .large = EMIT_LARGE_INIT, .delta = DELTA_CONTENT_INIT };
 	OWN_FD int fd = open_file(x->it);
 	struct err why = ERR_INIT;
 	/* Content of a further name stands with the first: as its own it is new. */
@@ -447,6 +448,8 @@ static int reader_init(struct reader *r, struct agent *a, struct err *e)
 		return err_set(e, ERR_PERMANENT, "%s is not to be had from libcrypto", r->sha256 ? "SM3" : "SHA-256");
 	if (!(r->data = malloc(PACK_FILE_MAX)))
 		return err_sys(e, "buffer");
+	if (delta_new(&r->delta, a, e) < 0)
+		return -1;
 	return walk_new(&r->walk, a->root, e);
 }
 
@@ -457,6 +460,7 @@ static void reader_dispose(struct reader *r)
 	links_dispose(&r->links);
 	names_dispose(&r->names);
 	emit_dispose(&r->emit);
+	delta_free(r->delta);
 	digest_free(r->sha256);
 	digest_free(r->sm3);
 	free(r->sent.v);

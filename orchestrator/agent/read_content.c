@@ -18,6 +18,7 @@ void content_dispose(struct content *c)
 {
 	attr_set_dispose(&c->attrs);
 	emit_large_dispose(&c->large);
+	delta_content_dispose(&c->delta);
 }
 
 static void hash(struct reader *r, const void *p, size_t n)
@@ -152,24 +153,26 @@ static void drop_full_layout(struct entry *en)
 	free(take_ptr(&en->layout));
 }
 
-/* One run of bytes in r->data: into layout and slices.  l NULL: only hashed. */
-static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n, struct entry *en, struct emit_large *l, struct err *e)
+#define TOO_MUCH 2	/* has changed: sent whole it takes less */
+
+/* One run of bytes in r->data: into layout and slices.  d NULL: only hashed.  0, TOO_MUCH, -1. */
+static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n, struct entry *en, struct delta_content *d, struct err *e)
 {
 	bool empty = (m->hole || m->unwritten) && is_zero(r->data, n);
+	int rc;
 
 	hash(r, r->data, n);
 	if (m->sparse && entry_layout_add(en, at, empty && m->hole ? 0 : n, e) < 0)
 		return -1;
+	if (!d)
+		return 0;
 	/* Preallocated space travels as a hole that the layout calls data: so it is known for what it is (waybill-wire.7). */
-	if (l && empty)
-		emit_large_hole(l, n);
-	else if (l)
-		return emit_large_data(&r->emit, l, r->data, n, e);
-	return 0;
+	rc = delta_take(d, &r->emit, r->data, n, empty, e);
+	return rc == 1 ? TOO_MUCH : rc;
 }
 
-/* Everything up to size, all of it through plain reads.  0, 1 = why, -1. */
-static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, struct emit_large *l, struct err *why, struct err *e)
+/* Everything up to size, all of it through plain reads.  0, 1 = why, TOO_MUCH, -1. */
+static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, struct delta_content *d, struct err *why, struct err *e)
 {
 	/*
 	 * Preallocated from end to end and in the page cache it has no holes to SEEK_HOLE: so large ones are looked at in any case, but
@@ -177,6 +180,7 @@ static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, stru
 	 */
 	struct map m = { .fd = fd, .sparse = sparse || size > PACK_FILE_MAX, .synced = !sparse, .size = size };
 	uint64_t at = 0;
+	int rc;
 
 	hash_begin(r);
 	en->layout_count = 0;
@@ -193,14 +197,15 @@ static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, stru
 			return 1;
 		if (got == 0)
 			break;
-		if (take_run(r, &m, at, (size_t)got, en, l, e) < 0)
-			return -1;
+		if ((rc = take_run(r, &m, at, (size_t)got, en, d, e)))
+			return rc;
 		at += (uint64_t)got;
 	}
 	en->size = at;
 	drop_full_layout(en);
 	hash_end(r, en);
-	return l ? emit_large_end(&r->emit, l, e) : 0;
+	rc = d ? delta_end(d, &r->emit, e) : 0;
+	return rc == 1 ? TOO_MUCH : rc;
 }
 
 static int read_small(struct reader *r, int fd, uint64_t size, struct entry *en, struct err *why)
@@ -232,24 +237,40 @@ static bool worth_hashing_first(const struct entry *en, const struct entry *know
 	    (en->size <= HASH_FIRST_MAX || (known->mtime_s == en->mtime_s && known->mtime_ns == en->mtime_ns));
 }
 
+/* Into slices, at first only what changed. */
+static int send_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, const struct entry *known, struct content *c, struct err *why, struct err *e)
+{
+	int rc = 0;
+
+	for (bool again = false;; again = true) {
+		if (delta_begin(r->delta, &c->delta, &r->emit, &c->large, en->path, size, again ? NULL : known, e) < 0)
+			return -1;
+		/* Without its blocks a file that likely is as it was is hashed before it is sent. */
+		if (!again && !c->delta.base && worth_hashing_first(en, known)) {
+			rc = read_large(r, fd, sparse, size, en, NULL, why, e);
+			if (rc || equals_known(en, known))
+				return rc;
+		}
+		rc = read_large(r, fd, sparse, size, en, &c->delta, why, e);
+		if (rc != TOO_MUCH)
+			return rc;
+		if (emit_large_abort(&r->emit, &c->large, e) < 0)
+			return -1;
+	}
+}
+
 static int read_once(struct reader *r, int fd, const struct statx *st, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
 {
 	bool sparse = has_holes(fd, st);
-	int rc;
 
 	c->is_large = sparse || st->stx_size > PACK_FILE_MAX;
 	if (agent_flag(r->a, MSG_F_NO_HASH))
 		return 0;
 	if (!c->is_large)
 		return read_small(r, fd, st->stx_size, en, why);
-	if (!send || worth_hashing_first(en, known)) {
-		rc = read_large(r, fd, sparse, st->stx_size, en, NULL, why, e);
-		if (rc || !send || equals_known(en, known))
-			return rc;
-	}
-	if (emit_large_begin(&r->emit, &c->large, en->path, st->stx_size, e) < 0)
-		return -1;
-	return read_large(r, fd, sparse, st->stx_size, en, &c->large, why, e);
+	if (!send)
+		return read_large(r, fd, sparse, st->stx_size, en, NULL, why, e);
+	return send_large(r, fd, sparse, st->stx_size, en, known, c, why, e);
 }
 
 /* ---- until it stands still ---- */

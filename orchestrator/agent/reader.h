@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "agent.h"
+#include "delta.h"
 #include "emit.h"
 #include "known.h"
 #include "links.h"
@@ -30,6 +31,7 @@ struct reader {
 	struct links links;
 	struct names names;
 	struct emit emit;
+	struct delta *delta;	/* owned */
 	struct blobs sent;	/* attribute blobs told in this session */
 	struct digest *sha256, *sm3;	/* sm3: NULL unless wanted */
 	uint8_t *data;		/* PACK_FILE_MAX bytes: a small content, or a block of a large one */
@@ -52,6 +54,7 @@ int set_note(struct entry *en, struct err *e, const char *fmt, ...) MUST_CHECK _
 struct content {		/* what reading a file gave */
 	struct attr_set attrs;
 	struct emit_large large;
+	struct delta_content delta;
 	bool is_large, settled;
 };
 void content_dispose(struct content *c);

@@ -7,6 +7,8 @@
 #include "pack.h"
 
 #define OPEN_PACKS 8
+#define SLICES_MAX 64			/* raw slices kept: contents that were patched go back and forth between a few */
+#define SLICES_BYTES (160u << 20)
 
 struct open_pack {
 	struct object_id id;
@@ -15,14 +17,19 @@ struct open_pack {
 	uint64_t used;			/* clock of the last use */
 };
 
+struct open_slice {
+	struct object_id id;
+	struct buf raw;			/* empty: slot is free */
+	uint64_t used;
+};
+
 struct archive {
 	struct workspace *w;
 	struct open_pack packs[OPEN_PACKS];
 	uint64_t clock, bytes;
 	struct buf content;		/* of the entry being read from a pack */
-	struct object_id slice_id;	/* the slice in slice */
-	bool have_slice;
-	struct buf slice;		/* raw bytes of the last slice */
+	struct open_slice slices[SLICES_MAX];
+	size_t slice_bytes;
 	struct digest *digest;
 	bool sink_failed;		/* the taker of the bytes failed, not the archive */
 };
@@ -161,27 +168,49 @@ static int from_pack(struct archive *a, const struct entry *en, const struct loc
 	return 0;
 }
 
-static int load_slice(struct archive *a, const struct object_id *id, struct err *e)
+static void drop_slice(struct archive *a, struct open_slice *s)
+{
+	a->slice_bytes -= s->raw.len;
+	buf_dispose(&s->raw);
+}
+
+/* A free slot, with room for one more slice. */
+static struct open_slice *free_slot(struct archive *a)
+{
+	for (;;) {
+		struct open_slice *oldest = NULL, *unused = NULL;
+
+		for (size_t i = 0; i < SLICES_MAX; i++) {
+			struct open_slice *s = &a->slices[i];
+
+			if (!s->raw.len)
+				unused = s;
+			else if (!oldest || s->used < oldest->used)
+				oldest = s;
+		}
+		if (unused && (!oldest || a->slice_bytes + SLICE_RAW <= SLICES_BYTES))
+			return unused;
+		drop_slice(a, oldest);
+	}
+}
+
+static int read_slice(struct archive *a, const struct object_id *id, struct buf *raw, struct err *e)
 {
 	OWN(store_get_closep) struct store_get *g = NULL;
 	OWN(frame_reader_freep) struct frame_reader *r = NULL;
 	ssize_t n;
 	char rest[4096];
 
-	if (a->have_slice && memcmp(&a->slice_id, id, sizeof(*id)) == 0)
-		return 0;
-	a->have_slice = false;
-	buf_reset(&a->slice);
 	if (store_get_open(a->w->store, STORE_SLICE, id, &g, e) < 0 || frame_reader_new(&r, from_store, g, e) < 0)
 		return -1;
 	do {
-		char *room = buf_reserve(&a->slice, 1 << 18);
+		char *room = buf_reserve(raw, 1 << 18);
 
 		if (!room)
-			return buf_finish(&a->slice, e);
+			return buf_finish(raw, e);
 		if ((n = frame_reader_get(r, room, 1 << 18, e)) > 0)
-			a->slice.len += (size_t)n;
-		if (a->slice.len > 4 * (size_t)SLICE_RAW)
+			raw->len += (size_t)n;
+		if (raw->len > 4 * (size_t)SLICE_RAW)
 			return err_set(e, ERR_INTEGRITY, "the slice is larger than slices are");
 	} while (n > 0);
 	if (n < 0)
@@ -191,8 +220,28 @@ static int load_slice(struct archive *a, const struct object_id *id, struct err 
 		;
 	if (n < 0)
 		return -1;
-	a->slice_id = *id;
-	a->have_slice = true;
+	return raw->len ? 0 : err_set(e, ERR_INTEGRITY, "the slice is empty");
+}
+
+static int load_slice(struct archive *a, const struct object_id *id, const struct buf **out, struct err *e)
+{
+	struct open_slice *s;
+
+	for (size_t i = 0; i < SLICES_MAX; i++)
+		if (a->slices[i].raw.len && memcmp(&a->slices[i].id, id, sizeof(*id)) == 0) {
+			a->slices[i].used = ++a->clock;
+			*out = &a->slices[i].raw;
+			return 0;
+		}
+	s = free_slot(a);
+	if (read_slice(a, id, &s->raw, e) < 0) {
+		buf_dispose(&s->raw);
+		return -1;
+	}
+	s->id = *id;
+	s->used = ++a->clock;
+	a->slice_bytes += s->raw.len;
+	*out = &s->raw;
 	return 0;
 }
 
@@ -211,18 +260,19 @@ static int zeros(struct archive *a, uint64_t n)
 
 static int give_part(struct archive *a, const struct recipe_part *part, uint64_t offset, archive_sink sink, void *ctx, struct err *e)
 {
+	const struct buf *slice;
 	struct object_id id;
 
 	if (part->hole)
 		return zeros(a, part->length);
 	memcpy(id.sha256, part->slice, DIGEST_LEN);
-	if (load_slice(a, &id, e) < 0)
+	if (load_slice(a, &id, &slice, e) < 0)
 		return -1;
-	if (part->offset > a->slice.len || part->length > a->slice.len - part->offset)
+	if (part->offset > slice->len || part->length > slice->len - part->offset)
 		return err_set(e, ERR_INTEGRITY, "the recipe asks for more than the slice holds");
-	digest_update(a->digest, a->slice.data + part->offset, (size_t)part->length);
+	digest_update(a->digest, slice->data + part->offset, (size_t)part->length);
 	a->bytes += part->length;
-	a->sink_failed = sink && sink(ctx, offset, a->slice.data + part->offset, (size_t)part->length, e) < 0;
+	a->sink_failed = sink && sink(ctx, offset, slice->data + part->offset, (size_t)part->length, e) < 0;
 	return a->sink_failed ? -1 : 0;
 }
 
@@ -304,7 +354,8 @@ void archive_close(struct archive *a)
 	for (size_t i = 0; i < OPEN_PACKS; i++)
 		close_pack(&a->packs[i]);
 	buf_dispose(&a->content);
-	buf_dispose(&a->slice);
+	for (size_t i = 0; i < SLICES_MAX; i++)
+		buf_dispose(&a->slices[i].raw);
 	digest_free(a->digest);
 	free(a);
 }

@@ -182,6 +182,8 @@ static bool at_head(const struct pass *p, const struct entry *en)
 
 static int place_of(struct pass *p, struct msg_entry *m, struct entry *en, uint64_t *place, struct err *e)
 {
+	const struct location none = { .kind = LOCATION_NONE };
+
 	*place = 0;
 	switch (m->content) {
 	case MSG_CONTENT_NONE:
@@ -189,7 +191,11 @@ static int place_of(struct pass *p, struct msg_entry *m, struct entry *en, uint6
 	case MSG_CONTENT_PACK:
 		return pass_pack_place(p, m->ordinal, place, e);
 	case MSG_CONTENT_LARGE:
-		return pass_large_add(p, m, place, e);	/* takes m, and with it its entry */
+		return pass_large_add(p, m, &none, place, e);	/* takes m, and with it its entry */
+	case MSG_CONTENT_PATCH:
+		if (!at_head(p, en) || p->head.at.kind != LOCATION_RECIPE || memcmp(m->base, p->head.entry.sha256, DIGEST_LEN) != 0)
+			return err_set(e, ERR_INTEGRITY, "the source agent patches a content that is not known: %s", esc_s(en->path));
+		return pass_large_add(p, m, &p->head.at, place, e);
 	case MSG_CONTENT_KEPT:
 		if (!at_head(p, en) || en->type != p->head.entry.type ||
 		    memcmp(en->sha256, p->head.entry.sha256, DIGEST_LEN) != 0)
@@ -212,7 +218,7 @@ static bool differs(const struct pass *p, const struct msg_entry *m, const struc
 {
 	if (!at_head(p, en) || p->head.acked || !p->head.in_version || en->outcome != ENTRY_COPIED)
 		return true;
-	if (m->content == MSG_CONTENT_PACK || m->content == MSG_CONTENT_LARGE)
+	if (m->content == MSG_CONTENT_PACK || m->content == MSG_CONTENT_LARGE || m->content == MSG_CONTENT_PATCH)
 		return true;
 	return entry_compare(&p->head.entry, en, ENTRY_CMP_NO_NLINK, no_difference, NULL) > 0 ||
 	    strcmp(p->head.entry.link_to ? p->head.entry.link_to : "", en->link_to ? en->link_to : "") != 0;
@@ -228,7 +234,7 @@ static bool arrives_whole(const struct msg_entry *m)
 
 	if (en->outcome != ENTRY_COPIED || en->link_to || en->mtime_s < 0 || (en->has & ENTRY_HAS_FLAGS))
 		return false;
-	if (m->content == MSG_CONTENT_LARGE)
+	if (m->content == MSG_CONTENT_LARGE || m->content == MSG_CONTENT_PATCH)
 		return true;
 	return m->content == MSG_CONTENT_PACK && (en->type == ENTRY_FILE || en->type == ENTRY_SYMLINK) &&
 	    !(en->has & (ENTRY_HAS_XATTR | ENTRY_HAS_ACL));
@@ -265,7 +271,8 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	/* A file whose content moved under the reader is read again next time, whatever its times say. */
 	if (en->outcome == ENTRY_UNSETTLED && (en->has & ENTRY_HAS_SCAN))
 		en->scan.racy = true;
-	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0);
+	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0) |
+	    (m.content == MSG_CONTENT_PATCH ? FOUND_PATCH : 0);
 	count_difference(p, en, marks & FOUND_CHANGED);
 	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, marks, e) < 0)
 		return -1;
@@ -297,6 +304,17 @@ static int take_count(struct pass *p, const struct wire_frame *f, struct err *e)
 	return f->type == MSG_SAME ? take_same(p, n, e) : take_gone(p, n, false, e);
 }
 
+static void note_large(struct pass *p, const struct wire_frame *f)
+{
+	struct view v = view_of(f->data, f->len);
+	uint64_t id = view_varint(&v);
+
+	if (f->type == MSG_LARGE_ABORT)
+		pass_hashes_drop(p, id);
+	else if (id > p->large_max)
+		p->large_max = id;
+}
+
 static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	switch (f->type) {
@@ -308,8 +326,16 @@ static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 		/* the target first: LARGE_END, which the end of a slice may set free, must come after it */
 		return target_send(&p->target, f->type, f->data, f->len, e) < 0 ? -1 : pass_object_end(p, f, e);
 	case MSG_LARGE_ABORT:
+		note_large(p, f);
 		return pass_large_abort(p, f, e) < 0 ? -1 : target_send(&p->target, f->type, f->data, f->len, e);
-	case MSG_LARGE_BEGIN:
+	case MSG_ASK:
+		return pass_ask(p, f, e);
+	case MSG_HASHES:
+		return pass_hashes(p, f, e);
+	case MSG_LARGE_BEGIN: case MSG_PATCH_BEGIN:
+		note_large(p, f);
+		return target_send(&p->target, f->type, f->data, f->len, e);
+	case MSG_RANGES: case MSG_HOLE:
 		return target_send(&p->target, f->type, f->data, f->len, e);
 	case MSG_ATTR:
 		return pass_attr(p, f, e);
@@ -375,11 +401,11 @@ static int open_source(struct pass *p, struct err *e)
 	p->last_entries = last.totals.entries;
 	p->progress.total_entries = last.totals.entries;
 	p->progress.total_bytes = 0;
-	if (pass_start(p->r, p->d, p->frozen ? MSG_F_FROZEN : 0, &start, e) < 0)
+	if (pass_start(p->r, p->d, (p->frozen ? MSG_F_FROZEN : 0) | MSG_F_BLOCKS, &start, e) < 0)
 		return -1;
 	if (session_open(p->r, p->d->from.host, "read", p->d->from.path, &start, &p->source, e) < 0)
 		return -1;
-	if (check_identity(p, &last, e) < 0)
+	if (check_identity(p, &last, e) < 0 || pass_blocks_open(p, e) < 0)
 		return -1;
 	if (known_open(p->r->w, p->r->plan->name, p->d->name, p->last, p->version, &k, e) < 0)
 		return -1;
@@ -468,6 +494,7 @@ static void pass_free(struct pass *p)
 	passfile_free(p->found);
 	passfile_free(p->gone);
 	u64set_dispose(&p->touched);
+	u64set_dispose(&p->contents);
 	free(p->prev);
 }
 

@@ -46,6 +46,9 @@ static int write_batch(struct pass *p, const struct pass_batch *b, struct err *e
 	for (size_t i = 0; i < b->count; i++) {
 		const struct pass_row *r = &b->rows[i];
 
+		/* Acknowledged, but not there: it is sent whole in the end, and by the next pass if this one does not get so far. */
+		if (target_lacks_base(&p->target, r->entry->path, r->entry->path_len))
+			continue;
 		buf_reset(&key);
 		buf_reset(&row);
 		path_sort_key(&key, r->entry->path, r->entry->path_len);

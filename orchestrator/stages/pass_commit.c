@@ -84,6 +84,8 @@ static int write_entry(struct pass *p, struct output *o, const struct names *nam
 		return -1;
 	if (en->outcome == ENTRY_SKIPPED || en->outcome == ENTRY_FAILED)
 		return 0;
+	if (place && p->places[place - 1].at.kind == LOCATION_RECIPE && u64set_add(&p->contents, u64set_key(en->sha256, DIGEST_LEN)) < 0)
+		return err_sys(e, "pass");
 	if (objects_has_content(en) && objects_writer_add(o->objects, place ? &p->places[place - 1].at : &none, e) < 0)
 		return -1;
 	if (((en->has & ENTRY_HAS_XATTR) && objects_writer_attr(o->objects, en->xattr, e) < 0) ||
@@ -94,11 +96,12 @@ static int write_entry(struct pass *p, struct output *o, const struct names *nam
 
 /*
  * Without a target nothing has decoded the new objects yet: every new content is read back out of the archive and
- * compared with the digest taken at the source, before the version counts (design.md 3).
+ * compared with the digest taken at the source, before the version counts (design.md 3).  And so is one whose recipe mixes
+ * slices of two versions, wherever it goes: no target has decoded that.
  */
-static int check_content(struct pass *p, struct archive *a, const struct entry *en, uint64_t place, bool changed, struct err *e)
+static int check_content(struct pass *p, struct archive *a, const struct entry *en, uint64_t place, uint64_t marks, struct err *e)
 {
-	if (p->d->to.host || !changed || !place || !objects_has_content(en))
+	if ((p->d->to.host && !(marks & FOUND_PATCH)) || !(marks & FOUND_CHANGED) || !place || !objects_has_content(en))
 		return 0;
 	return archive_content(a, en, &p->places[place - 1].at, NULL, NULL, e);
 }
@@ -117,7 +120,7 @@ static int write_entries(struct pass *p, struct output *o, struct err *e)
 
 		if ((got = passfile_next(p->found, &en, &place, e)) != 1)
 			return got;
-		if (check_content(p, a, &en, place >> FOUND_MARKS, place & FOUND_CHANGED, e) < 0 || run_check(p->r, e) < 0 ||
+		if (check_content(p, a, &en, place >> FOUND_MARKS, place, e) < 0 || run_check(p->r, e) < 0 ||
 		    write_entry(p, o, &names, &en, place >> FOUND_MARKS, e) < 0)
 			return -1;
 	}
@@ -234,5 +237,7 @@ int pass_commit(struct pass *p, struct err *e)
 	if (record(p, &o, facts, e) < 0)
 		return -1;
 	drop_old_scan(p);
+	if (blocks_prune(p->blocks, &p->contents, e) < 0)
+		return -1;
 	return state_ack_clear(p->r->w->state, p->r->plan->name, p->d->name, e);
 }

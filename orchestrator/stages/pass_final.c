@@ -73,7 +73,7 @@ int pass_finish_target(struct pass *p, struct err *e)
 {
 	if (!p->target.session)
 		return 0;
-	if ((p->d->files.delete && send_removals(p, e) < 0) || send_finals(p, e) < 0 || target_finish(&p->target, e) < 0)
+	if (pass_send_whole(p, e) < 0 || (p->d->files.delete && send_removals(p, e) < 0) || send_finals(p, e) < 0 || target_finish(&p->target, e) < 0)
 		return -1;
 	p->result.problems = p->target.problem_total;
 	return 0;

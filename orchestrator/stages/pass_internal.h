@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "blocks.h"
 #include "known.h"
 #include "pace.h"
 #include "pack.h"
@@ -19,7 +20,8 @@
 /* What a number of the found file holds beside the place. */
 #define FOUND_CHANGED 1u		/* differs from the last version, or from nothing */
 #define FOUND_WHOLE 2u			/* an object of this session makes it at the target, attributes and all */
-#define FOUND_MARKS 2			/* bits */
+#define FOUND_PATCH 4u			/* its recipe uses slices of the version before */
+#define FOUND_MARKS 3			/* bits */
 
 /* An object on its way from the source, by ordinal (ordinal - 1 is the index). */
 struct pass_object {
@@ -40,7 +42,12 @@ struct pass_place {
 struct pass_large {			/* a large content whose slices have not all ended */
 	struct msg_entry m;		/* owned */
 	uint64_t place;
+	struct location base;		/* of a patch */
 };
+
+struct pass_hashes { uint64_t large_id; struct buf b; };	/* of a content that is coming */
+
+struct pass_base { struct recipe rc; size_t i; uint64_t at; };	/* i: the part that begins at at */
 
 struct pass_row {			/* an entry that will be acknowledged */
 	struct entry *entry;		/* owned */
@@ -86,6 +93,11 @@ struct pass {
 	size_t held_first, held_count;	/* no held one stands before held_first */
 	struct pass_large *large;	/* owned, unordered */
 	size_t large_count, large_segments;	/* segments of all of them */
+	struct blocks *blocks;		/* owned */
+	struct pass_hashes *hashes;	/* owned */
+	size_t hashes_count, hashes_bytes;
+	uint64_t large_max;		/* highest id of the source */
+	struct u64set contents;		/* u64set_key of the digests of large contents of the version */
 	struct pass_row *rows;		/* owned: not yet flushed */
 	size_t row_count;
 	struct pass_batch *batches, **batches_end;
@@ -111,11 +123,25 @@ int pass_large_abort(struct pass *p, const struct wire_frame *f, struct err *e) 
 /* Place of a known location (interned when it repeats the last one). */
 int pass_place(struct pass *p, const struct location *at, uint64_t *place, struct err *e) MUST_CHECK;
 int pass_pack_place(struct pass *p, uint64_t ordinal, uint64_t *place, struct err *e) MUST_CHECK;
-/* Takes m over; the recipe is made as soon as the slices have ended. */
-int pass_large_add(struct pass *p, struct msg_entry *m, uint64_t *place, struct err *e) MUST_CHECK;
+/* Takes m over; the recipe is made as soon as the slices have ended.  base: where the base of a patch is. */
+int pass_large_add(struct pass *p, struct msg_entry *m, const struct location *base, uint64_t *place, struct err *e) MUST_CHECK;
 bool pass_place_ready(const struct pass *p, uint64_t place);
 int pass_attr(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
 void pass_objects_free(struct pass *p);
+
+/* pass_patch.c */
+int pass_blocks_open(struct pass *p, struct err *e) MUST_CHECK;	/* tells the source agent the key */
+int pass_hashes(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+void pass_hashes_drop(struct pass *p, uint64_t large_id);
+int pass_hashes_keep(struct pass *p, const struct pass_large *l, struct err *e) MUST_CHECK;	/* once its recipe is there */
+int pass_ask(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
+int pass_base_open(struct pass *p, const struct pass_large *l, struct pass_base *base, struct err *e) MUST_CHECK;
+/* Appends what the base has there; ascending. */
+int pass_base_cut(struct pass_base *base, uint64_t offset, uint64_t length, struct recipe *to, struct err *e) MUST_CHECK;
+void pass_base_dispose(struct pass_base *base);
+/* Once everything was acknowledged: contents that the target had no base for. */
+int pass_send_whole(struct pass *p, struct err *e) MUST_CHECK;
+void pass_patch_free(struct pass *p);
 
 /* pass_acks.c */
 int pass_row(struct pass *p, const struct entry *en, uint64_t place, struct err *e) MUST_CHECK;

@@ -107,15 +107,23 @@ int pass_object_data(struct pass *p, const struct wire_frame *f, struct err *e)
 static int make_recipe(struct pass *p, const struct pass_large *l, struct err *e)
 {
 	OWN_RECIPE struct recipe rc = RECIPE_INIT;
+	OWN(pass_base_dispose) struct pass_base base = { .rc = RECIPE_INIT };
 	OWN_BUF struct buf text = BUF_INIT;
 	struct store_put *put;
 	uint64_t stored;
 
+	if (pass_base_open(p, l, &base, e) < 0)
+		return -1;
 	memcpy(rc.sha256, l->m.entry.sha256, DIGEST_LEN);
 	for (size_t i = 0; i < l->m.segment_count; i++) {
 		const struct msg_segment *s = &l->m.segments[i];
 		struct recipe_part part = { .hole = s->ordinal == 0, .offset = s->offset, .length = s->length };
 
+		if (s->ordinal == MSG_SEGMENT_BASE) {
+			if (pass_base_cut(&base, s->offset, s->length, &rc, e) < 0)
+				return -1;
+			continue;
+		}
 		if (s->ordinal)
 			memcpy(part.slice, p->objects[s->ordinal - 1].id.sha256, DIGEST_LEN);
 		if (recipe_add(&rc, &part, e) < 0)
@@ -130,6 +138,8 @@ static int make_recipe(struct pass *p, const struct pass_large *l, struct err *e
 	}
 	return store_put_commit(put, &p->places[l->place - 1].at.id, &stored, e);
 }
+
+static bool is_slice(const struct msg_segment *s) { return s->ordinal && s->ordinal != MSG_SEGMENT_BASE; }
 
 static int commit_object(struct pass *p, struct pass_object *o, uint64_t announced, struct err *e)
 {
@@ -198,7 +208,7 @@ int pass_large_abort(struct pass *p, const struct wire_frame *f, struct err *e)
 static int commit_slices(struct pass *p, const struct msg_entry *m, struct err *e)
 {
 	for (size_t i = 0; i < m->segment_count; i++)
-		if (m->segments[i].ordinal && commit_held(p, &p->objects[m->segments[i].ordinal - 1], e) < 0)
+		if (is_slice(&m->segments[i]) && commit_held(p, &p->objects[m->segments[i].ordinal - 1], e) < 0)
 			return -1;
 	return 0;
 }
@@ -206,7 +216,7 @@ static int commit_slices(struct pass *p, const struct msg_entry *m, struct err *
 static bool slices_ended(const struct pass *p, const struct msg_entry *m)
 {
 	for (size_t i = 0; i < m->segment_count; i++)
-		if (m->segments[i].ordinal && !p->objects[m->segments[i].ordinal - 1].ended &&
+		if (is_slice(&m->segments[i]) && !p->objects[m->segments[i].ordinal - 1].ended &&
 		    !p->objects[m->segments[i].ordinal - 1].held)
 			return false;
 	return true;
@@ -220,6 +230,8 @@ static int finish_large(struct pass *p, struct pass_large *l, struct err *e)
 		return err_at(e, "recipe of %s", esc_s(l->m.entry.path));
 	p->places[l->place - 1].at.kind = LOCATION_RECIPE;
 	p->places[l->place - 1].ready = true;
+	if (pass_hashes_keep(p, l, e) < 0)
+		return -1;
 	buf_put_varint(&b, l->m.large_id);
 	entry_encode(&b, &l->m.entry, NULL);
 	return buf_finish(&b, e) < 0 ? -1 : target_send(&p->target, MSG_LARGE_END, b.data, b.len, e);
@@ -266,7 +278,7 @@ int pass_pack_place(struct pass *p, uint64_t ordinal, uint64_t *place, struct er
 	return 0;
 }
 
-int pass_large_add(struct pass *p, struct msg_entry *m, uint64_t *place, struct err *e)
+int pass_large_add(struct pass *p, struct msg_entry *m, const struct location *base, uint64_t *place, struct err *e)
 {
 	struct location unknown = { .kind = LOCATION_NONE };	/* becomes RECIPE when it is made */
 	uint64_t total = 0;
@@ -274,8 +286,8 @@ int pass_large_add(struct pass *p, struct msg_entry *m, uint64_t *place, struct 
 	for (size_t i = 0; i < m->segment_count; i++) {
 		const struct msg_segment *s = &m->segments[i];
 
-		if (s->length > UINT64_MAX - total || (s->ordinal && !object_of(p, s->ordinal, false)) ||
-		    (s->ordinal && p->objects[s->ordinal - 1].kind != STORE_SLICE))
+		if (s->length > UINT64_MAX - total || (is_slice(s) && !object_of(p, s->ordinal, false)) ||
+		    (is_slice(s) && p->objects[s->ordinal - 1].kind != STORE_SLICE))
 			return bad(e, "list of segments");
 		total += s->length;
 	}
@@ -287,7 +299,7 @@ int pass_large_add(struct pass *p, struct msg_entry *m, uint64_t *place, struct 
 	if (grow((void **)&p->large, p->large_count, sizeof(*p->large), e) < 0 || new_place(p, &unknown, false, place, e) < 0)
 		return -1;
 	p->large_segments += m->segment_count;
-	p->large[p->large_count++] = (struct pass_large){ *m, *place };
+	p->large[p->large_count++] = (struct pass_large){ *m, *place, *base };
 	memset(m, 0, sizeof(*m));	/* transferred */
 	return finish_ready(p, e);
 }
@@ -323,6 +335,7 @@ void pass_objects_free(struct pass *p)
 		store_put_abandon(p->objects[i].put);
 	for (size_t i = 0; i < p->large_count; i++)
 		msg_entry_dispose(&p->large[i].m);
+	pass_patch_free(p);
 	free(p->objects);
 	free(p->large);
 	free(p->places);

@@ -8,6 +8,8 @@
 #include "log.h"
 #include "path.h"
 
+#define NO_BASE_MAX (1u << 20)
+
 /* The first that are told are kept by name; what cannot be read as one breaks the protocol. */
 static int keep_problem(struct target *t, const struct wire_frame *f, struct err *e)
 {
@@ -28,12 +30,50 @@ static int keep_problem(struct target *t, const struct wire_frame *f, struct err
 	return 0;
 }
 
+static int keep_no_base(struct target *t, const struct wire_frame *f, struct err *e)
+{
+	OWN_FREE char *path = NULL;
+	uint64_t id;
+
+	if (msg_nobase_decode(f->data, f->len, &id, &path, e) < 0)
+		return -1;
+	if (t->no_base.n >= NO_BASE_MAX)
+		return err_set(e, ERR_INTEGRITY, "more patches without a base than there can be");
+	return u64set_add(&t->no_base, u64set_key(path, strlen(path))) < 0 ? err_sys(e, "target") : 0;
+}
+
+bool target_lacks_base(struct target *t, const char *path, size_t n)
+{
+	bool has;
+
+	if (!t->session)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	has = u64set_has(&t->no_base, u64set_key(path, n));
+	pthread_mutex_unlock(&t->lock);
+	return has;
+}
+
+bool target_lacks_any(struct target *t)
+{
+	bool any;
+
+	if (!t->session)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	any = t->no_base.n || t->no_base.has_zero;
+	pthread_mutex_unlock(&t->lock);
+	return any;
+}
+
 static int take_answer(struct target *t, const struct wire_frame *f, struct err *e)
 {
 	uint64_t token;
 
 	if (f->type == MSG_PROBLEM)
 		return keep_problem(t, f, e);
+	if (f->type == MSG_NOBASE)
+		return keep_no_base(t, f, e);
 	if (f->type != MSG_ACK)
 		return err_set(e, ERR_INTEGRITY, "unexpected message %u", f->type);
 	if (msg_number_decode(f->data, f->len, &token, e) < 0)
@@ -236,6 +276,7 @@ void target_free(struct target *t)
 	}
 	free(t->problems);
 	u64set_dispose(&t->attrs);
+	u64set_dispose(&t->no_base);
 	(void)pthread_cond_destroy(&t->changed);
 	(void)pthread_mutex_destroy(&t->lock);
 	memset(t, 0, sizeof(*t));

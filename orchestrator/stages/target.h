@@ -30,6 +30,7 @@ struct target {
 	struct target_problem *problems;	/* owned */
 	size_t problem_count;		/* kept */
 	uint64_t problem_total;
+	struct u64set no_base;		/* u64set_key of paths whose patch it could not make; guarded by lock */
 	struct u64set attrs;		/* blobs sent in this session; the sending thread only */
 };
 
@@ -48,6 +49,9 @@ int target_final(struct target *t, const struct entry *en, struct err *e) MUST_C
 /* Until token is acknowledged. */
 int target_wait(struct target *t, uint64_t token, struct err *e) MUST_CHECK;
 uint64_t target_acked(struct target *t);	/* UINT64_MAX for archive only */
+/* Has it said by now that it had no base for a patch of this path (a collision may say so of another), or of any? */
+bool target_lacks_base(struct target *t, const char *path, size_t n);
+bool target_lacks_any(struct target *t);
 /* Ends the data, waits for the end record: everything is durable when 0. */
 int target_finish(struct target *t, struct err *e) MUST_CHECK;
 void target_free(struct target *t);		/* also of one that was never opened (all zero) */

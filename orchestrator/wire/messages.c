@@ -12,7 +12,7 @@
 #define IDENTITY_MAX 128
 #define SCOPE_MAX (16u << 20)
 #define FLAGS_KNOWN (MSG_F_ONE_FS | MSG_F_STRICT | MSG_F_MEDIUM | MSG_F_HASH_ONLY | MSG_F_NO_HASH | MSG_F_FROZEN | \
-	MSG_F_SM3 | MSG_F_FLAGS | MSG_F_NO_RAW)
+	MSG_F_SM3 | MSG_F_FLAGS | MSG_F_NO_RAW | MSG_F_BLOCKS)
 
 int msg_bad(struct err *e, const char *what)
 {

@@ -38,6 +38,15 @@ enum msg_type {
 	MSG_ERASED = 51,	/* erase -> orchestrator on WIRE_ACK: struct msg_erased */
 	MSG_CHALLENGE = 70,	/* orchestrator -> challenge on WIRE_DATA: struct msg_challenge */
 	MSG_ANSWER = 71,	/* challenge -> orchestrator on WIRE_ACK: struct msg_answer, in the order of the questions */
+	/* changed blocks of large contents (messages_patch.c) */
+	MSG_KEY = 120,		/* orchestrator -> read on WIRE_DATA: MSG_KEY_LEN bytes */
+	MSG_ASK = 121,		/* read -> orchestrator: SHA-256 of a known content */
+	MSG_BLOCKS = 122,	/* orchestrator -> read on WIRE_DATA: struct msg_blocks */
+	MSG_HASHES = 123,	/* read -> orchestrator: varint large id, hashes of its next blocks */
+	MSG_PATCH_BEGIN = 124,	/* read -> orchestrator -> apply: struct msg_patch_begin, in the place of MSG_LARGE_BEGIN */
+	MSG_RANGES = 125,	/* read -> orchestrator -> apply: struct msg_ranges */
+	MSG_NOBASE = 126,	/* apply -> orchestrator on WIRE_ACK: varint large id, path */
+	MSG_HOLE = 127,		/* read -> orchestrator -> apply: varint large id, varint offset, varint length */
 	MSG_FACT = 60		/* facts -> orchestrator on WIRE_DATA: key bytes, value bytes */
 };
 
@@ -47,20 +56,24 @@ enum msg_content {		/* where the content of a msg_entry is */
 	MSG_CONTENT_NONE = 0,	/* no content, or a further name of an inode */
 	MSG_CONTENT_PACK = 1,	/* in the pack with that ordinal */
 	MSG_CONTENT_LARGE = 2,	/* segments of slices */
-	MSG_CONTENT_KEPT = 3	/* as in the known state: only attributes changed */
+	MSG_CONTENT_KEPT = 3,	/* as in the known state: only attributes changed */
+	MSG_CONTENT_PATCH = 4	/* segments of slices and of the known content */
 };
 
 struct msg_segment {		/* a run of a large content, ascending, complete */
-	uint64_t ordinal;	/* slice; 0 = hole */
-	uint64_t offset;	/* raw offset inside the slice */
+	uint64_t ordinal;	/* slice; 0 = hole; MSG_SEGMENT_BASE */
+	uint64_t offset;	/* raw offset inside the slice, or in the base */
 	uint64_t length;
 };
+
+#define MSG_SEGMENT_BASE UINT64_MAX	/* as an ordinal: as in the base (MSG_CONTENT_PATCH only) */
 
 struct msg_entry {
 	struct entry entry;
 	enum msg_content content;
 	uint64_t ordinal;	/* pack */
 	uint64_t large_id;
+	uint8_t base[DIGEST_LEN];	/* patch: SHA-256 of the content that it changes */
 	struct msg_segment *segments;	/* owned */
 	size_t segment_count;
 };
@@ -79,7 +92,8 @@ enum msg_flag {
 	MSG_F_FROZEN = 32,	/* after freeze: a file that changes is failed, not unsettled */
 	MSG_F_SM3 = 64,		/* SM3 beside SHA-256 */
 	MSG_F_FLAGS = 128,	/* apply: set inode flags */
-	MSG_F_NO_RAW = 256	/* erase: no raw read-back wanted */
+	MSG_F_NO_RAW = 256,	/* erase: no raw read-back wanted */
+	MSG_F_BLOCKS = 512	/* read: MSG_KEY comes, block hashes are wanted */
 };
 
 struct msg_owner { bool group; uint32_t from, to; };
@@ -171,6 +185,37 @@ struct msg_large_begin { uint64_t large_id, size; char *path; /* owned */ };
 void msg_large_begin_dispose(struct msg_large_begin *m);
 void msg_large_begin_encode(struct buf *b, uint64_t large_id, uint64_t size, const char *path);
 int msg_large_begin_decode(const void *p, size_t n, struct msg_large_begin *m, struct err *e) MUST_CHECK;
+
+/* ---- messages_patch.c ---- */
+
+#define MSG_KEY_LEN 32
+#define MSG_BLOCK_HASH 16		/* bytes of a block's hash */
+struct msg_blocks {
+	uint64_t block;			/* bytes of a block; 0 = nothing is known */
+	uint64_t size, room;
+	const uint8_t *hashes;		/* borrowed from what was decoded */
+	size_t count;
+};
+void msg_blocks_encode(struct buf *b, const struct msg_blocks *m);
+int msg_blocks_decode(const void *p, size_t n, struct msg_blocks *m, struct err *e) MUST_CHECK;
+
+int msg_hashes_decode(const void *p, size_t n, uint64_t *large_id, const uint8_t **hashes, size_t *bytes, struct err *e) MUST_CHECK;
+
+struct msg_patch_begin { uint64_t large_id, size; char *path; /* owned after decode */ uint64_t base_size; int64_t mtime_s; uint32_t mtime_ns; };
+void msg_patch_begin_dispose(struct msg_patch_begin *m);
+void msg_patch_begin_encode(struct buf *b, const struct msg_patch_begin *m);
+int msg_patch_begin_decode(const void *p, size_t n, struct msg_patch_begin *m, struct err *e) MUST_CHECK;
+
+struct msg_range { uint64_t offset, length; };
+struct msg_ranges { uint64_t ordinal; struct msg_range *v; /* owned after decode */ size_t count; };
+void msg_ranges_dispose(struct msg_ranges *m);
+void msg_ranges_encode(struct buf *b, const struct msg_ranges *m);
+int msg_ranges_decode(const void *p, size_t n, struct msg_ranges *m, struct err *e) MUST_CHECK;	/* ascending, not touching 2^63 */
+
+void msg_nobase_encode(struct buf *b, uint64_t large_id, const char *path);
+int msg_nobase_decode(const void *p, size_t n, uint64_t *large_id, char **path, struct err *e) MUST_CHECK;	/* *path is the caller's */
+void msg_hole_encode(struct buf *b, uint64_t large_id, uint64_t offset, uint64_t length);
+int msg_hole_decode(const void *p, size_t n, uint64_t *large_id, uint64_t *offset, uint64_t *length, struct err *e) MUST_CHECK;
 
 /* A number and an entry of its own (not prefix-coded): MSG_LARGE_END (large id), MSG_INVENTORY (index). */
 void msg_numbered_encode(struct buf *b, uint64_t v, const struct entry *en);

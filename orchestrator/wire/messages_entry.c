@@ -12,10 +12,17 @@ void msg_entry_dispose(struct msg_entry *m)
 
 static void put_segments(struct buf *b, const struct msg_entry *m)
 {
+	bool patch = m->content == MSG_CONTENT_PATCH;
+
 	buf_put_varint(b, m->large_id);
+	if (patch)
+		buf_put(b, m->base, DIGEST_LEN);
 	buf_put_varint(b, m->segment_count);
 	for (size_t i = 0; i < m->segment_count; i++) {
-		buf_put_varint(b, m->segments[i].ordinal);
+		uint64_t o = m->segments[i].ordinal;
+
+		/* in a patch 1 is the base, and slices count from 2 */
+		buf_put_varint(b, !patch ? o : o == MSG_SEGMENT_BASE ? 1 : o ? o + 1 : 0);
 		buf_put_varint(b, m->segments[i].offset);
 		buf_put_varint(b, m->segments[i].length);
 	}
@@ -27,16 +34,20 @@ void msg_entry_encode(struct buf *b, const struct msg_entry *m, const char *prev
 	buf_put_u8(b, (uint8_t)m->content);
 	if (m->content == MSG_CONTENT_PACK)
 		buf_put_varint(b, m->ordinal);
-	else if (m->content == MSG_CONTENT_LARGE)
+	else if (m->content == MSG_CONTENT_LARGE || m->content == MSG_CONTENT_PATCH)
 		put_segments(b, m);
 }
 
 /* The segments of a content: no empty run, no wrap, and together exactly its size. */
 static bool get_segments(struct view *v, struct msg_entry *m)
 {
+	bool patch = m->content == MSG_CONTENT_PATCH;
 	uint64_t count, sum = 0;
+	const uint8_t *base;
 
 	m->large_id = view_varint(v);
+	if (patch && (base = view_raw(v, DIGEST_LEN)))
+		memcpy(m->base, base, DIGEST_LEN);
 	count = view_varint(v);
 	/* Three bytes at least each: a count that the message cannot hold is refused before memory is taken for it. */
 	if (v->failed || m->large_id == 0 || count > MSG_SEGMENTS_MAX || count > view_left(v) / 3)
@@ -52,8 +63,10 @@ static bool get_segments(struct view *v, struct msg_entry *m)
 		s->offset = view_varint(v);
 		s->length = view_varint(v);
 		if (v->failed || s->length == 0 || __builtin_add_overflow(s->offset, s->length, &end) ||
-		    __builtin_add_overflow(sum, s->length, &sum) || (s->ordinal == 0 && s->offset))
+		    __builtin_add_overflow(sum, s->length, &sum) || (s->ordinal == 0 && s->offset) || s->ordinal == MSG_SEGMENT_BASE)
 			return false;
+		if (patch && s->ordinal)
+			s->ordinal = s->ordinal == 1 ? MSG_SEGMENT_BASE : s->ordinal - 1;
 	}
 	return sum == m->entry.size;
 }
@@ -69,7 +82,7 @@ static bool get_content(struct view *v, struct msg_entry *m)
 	case MSG_CONTENT_PACK:
 		m->ordinal = view_varint(v);
 		return m->ordinal != 0;
-	case MSG_CONTENT_LARGE:
+	case MSG_CONTENT_LARGE: case MSG_CONTENT_PATCH:
 		return m->entry.type == ENTRY_FILE && get_segments(v, m);
 	case MSG_CONTENT_KEPT:
 		return m->entry.type == ENTRY_FILE;
