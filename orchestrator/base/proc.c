@@ -184,6 +184,19 @@ const char *proc_first_line(const struct buf *b, char out[256])
 	return esc_into(out, 256, s, strcspn(s, "\r\n"));
 }
 
+const char *proc_last_line(const struct buf *b, char out[256])
+{
+	const char *s = b->data ? b->data : "";
+	size_t end = b->len, begin;
+
+	while (end && strchr(" \t\r\n", s[end - 1]))
+		end--;
+	begin = end;
+	while (begin && s[begin - 1] != '\n')
+		begin--;
+	return esc_into(out, 256, s + begin, end - begin);
+}
+
 int proc_start(const char *const *argv, int *in, int *out, int *err_fd, struct err *e)
 {
 	OWN(close_pipes) struct pipes p = { { -1, -1 }, { -1, -1 }, { -1, -1 } };

@@ -31,6 +31,9 @@ int proc_run(const struct proc_options *o, struct proc_result *r, struct err *e)
 /* First line of b, escaped, for messages ("ssh-keygen: ..."). */
 const char *proc_first_line(const struct buf *b, char out[256]);
 
+/* The last line that says anything, escaped: after what a talking shell said, the reason for an end. */
+const char *proc_last_line(const struct buf *b, char out[256]);
+
 /*
  * Start a long-lived child with pipes.  Any of *in, *out, *err may be NULL (then: /dev/null, /dev/null, inherited).
  * Returns the pid, or -1.  The fds are the caller's; close-on-exec.  The child is reaped with waitpid by the caller.

@@ -138,6 +138,23 @@ static int stall_limit(void)
 	return n > 0 && n < 3600 ? (int)n : 0;
 }
 
+/* An agent that ended before it said anything: what was said on its standard error (by sudo, by a shell) is the reason. */
+static int open_wire(struct session *s, const struct wire_options *o, struct err *e)
+{
+	OWN_BUF struct buf tail = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	char line[256];
+	int status;
+
+	if (wire_open(&s->wire, o, e) == 0)
+		return 0;
+	if (e->sys != ECONNRESET)
+		return -1;
+	if (channel_close(take_ptr(&s->channel), &status, &tail, &ignored) == 0 && tail.len)
+		err_hint(e, "on its standard error: %s", proc_last_line(&tail, line));
+	return -1;
+}
+
 static int start_role(struct session *s, const char *role, struct msg_start *start, struct err *e)
 {
 	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
@@ -146,7 +163,7 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 		.peer = s->peer, .build = wire_build_id(), .stall_s = stall_limit() };
 	int got;
 
-	if (wire_open(&s->wire, &o, e) < 0)
+	if (open_wire(s, &o, e) < 0)
 		return -1;
 	register_wire(s->run, s->wire);
 	start->epoch = s->run->epoch;

@@ -15,6 +15,19 @@ static void keep(struct host *h, struct channel *c)
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
+/* A host that allows one session on a connection (MaxSessions 1) still allows connections. */
+static int start_on_spare(struct host *h, const char *const *argv, const char *line, struct channel **out, struct err *e)
+{
+	int r = 0;
+
+	err_clear(e);
+	(void)pthread_mutex_lock(&h->spare_lock);
+	if (!h->spare)
+		r = host_open(&h->spare, h->spec, e);
+	(void)pthread_mutex_unlock(&h->spare_lock);
+	return r < 0 ? -1 : route_start(h->spare, argv, line, out, e);
+}
+
 int route_start(struct host *h, const char *const *argv, const char *line, struct channel **out, struct err *e)
 {
 	OWN_BUF struct buf quoted = BUF_INIT;
@@ -25,10 +38,11 @@ int route_start(struct host *h, const char *const *argv, const char *line, struc
 			return -1;
 		line = quoted.data;
 	}
-	if (h->route->ops->start(h->route, argv, line, out, e) < 0)
-		return -1;
-	keep(h, *out);
-	return 0;
+	if (h->route->ops->start(h->route, argv, line, out, e) == 0) {
+		keep(h, *out);
+		return 0;
+	}
+	return e->sys == EUSERS ? start_on_spare(h, argv, line, out, e) : -1;
 }
 
 int route_forward(struct host *via, const char *hostname, int port, const char *who, struct channel **out, struct err *e)

@@ -119,6 +119,7 @@ int host_open(struct host **out, const struct host_spec *spec, struct err *e)
 		return err_sys(e, "host %s", esc_s(spec->name));
 	h->spec = spec;
 	(void)pthread_mutex_init(&h->lock, NULL);
+	(void)pthread_mutex_init(&h->spare_lock, NULL);
 	ignore_sigpipe();
 	if (open_it(h, e) < 0)
 		return -1;
@@ -131,11 +132,13 @@ void host_close(struct host *h)
 {
 	if (!h)
 		return;
+	host_close(h->spare);
 	while (h->channels)
 		channel_abandon(h->channels);
 	if (h->route)
 		h->route->ops->close(h->route);
 	(void)pthread_mutex_destroy(&h->lock);
+	(void)pthread_mutex_destroy(&h->spare_lock);
 	free(h->text);
 	free(h->reason);
 	free(h->agent);

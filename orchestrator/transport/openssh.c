@@ -23,6 +23,10 @@ struct openssh {
 	char dir[64];			/* 0700: control socket, known_hosts, log */
 	char *control, *known, *log, *scan;
 	struct channel *master;
+	bool single;			/* the master's connection takes no further session: each command makes its own */
+	char *ciphers, *proxy;		/* options of every connection, or NULL */
+	int timeout_s, keepalive_s;
+	bool pinned;			/* known holds the only key that is right */
 };
 
 static void remove_dir(struct openssh *o)
@@ -53,6 +57,8 @@ static void destroy(struct openssh *o)
 	free(o->target);
 	free(o->user);
 	free(o->who);
+	free(o->ciphers);
+	free(o->proxy);
 	free(o);
 }
 static void destroyp(struct openssh **o) { if (*o) destroy(*o); }
@@ -111,21 +117,6 @@ static const char *print(struct words *w, const char *fmt, ...)
 	return s;
 }
 
-/* How to get there: through the bastion's connection, whatever the configuration says. */
-static int dial_through(const struct openssh *o, struct words *w, struct buf *room, struct err *e)
-{
-	const struct host *via = o->spec->via;
-
-	if (!via)
-		return 0;
-	buf_puts(room, "ProxyCommand=");
-	via->route->ops->proxy_command(via->route, room);
-	if (buf_finish(room, e) < 0)
-		return -1;
-	words_option(w, room->data);
-	return 0;
-}
-
 /*
  * Connect with one kind of host key and without any log-in, so that the client writes the key it was shown into a file of
  * ours: unlike ssh-keyscan this goes through ProxyJump and all.
@@ -134,11 +125,10 @@ static int show_key(const struct openssh *o, const char *algorithms, int timeout
 {
 	struct words w = { 0 };
 	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
-	OWN_BUF struct buf proxy = BUF_INIT;
 
 	common(o, &w);
-	if (dial_through(o, &w, &proxy, e) < 0)
-		return -1;
+	if (o->proxy)
+		words_option(&w, o->proxy);
 	words_option(&w, print(&w, "HostKeyAlgorithms=%s", algorithms));
 	words_option(&w, print(&w, "UserKnownHostsFile=%s", o->scan));
 	words_option(&w, print(&w, "ConnectTimeout=%d", timeout_s));
@@ -246,40 +236,42 @@ static void prefer_gcm(const struct route_request *q, struct buf *option)
 	}
 }
 
-static int start_master(struct openssh *o, const struct route_request *q, const char *mark, struct err *e)
+/* What each connection of its own is told beside common(): how to get there, which host is right, as whom. */
+static void connecting(const struct openssh *o, struct words *w)
 {
-	OWN_BUF struct buf ciphers = BUF_INIT, proxy = BUF_INIT;
+	common(o, w);
+	if (o->proxy)
+		words_option(w, o->proxy);
+	if (o->ciphers)
+		words_option(w, o->ciphers);
+	words_option(w, "StrictHostKeyChecking=yes");
+	words_option(w, print(w, "ConnectTimeout=%d", o->timeout_s));
+	words_option(w, print(w, "ServerAliveInterval=%d", o->keepalive_s));
+	words_option(w, "ServerAliveCountMax=4");
+	if (o->pinned) {
+		words_option(w, print(w, "UserKnownHostsFile=%s", o->known));
+		words_option(w, "GlobalKnownHostsFile=/dev/null");
+		words_option(w, "KnownHostsCommand=none");
+		words_option(w, "VerifyHostKeyDNS=no");
+	}
+	if (o->spec->identity) {	/* comes first; the client cannot be kept from those its configuration names as well */
+		words_add(w, "-i");
+		words_add(w, o->spec->identity);
+		words_option(w, "IdentitiesOnly=yes");
+	}
+}
+
+static int start_master(struct openssh *o, const char *mark, struct err *e)
+{
 	struct words w = { 0 };
 
-	common(o, &w);
-	if (dial_through(o, &w, &proxy, e) < 0)
-		return -1;
-	prefer_gcm(q, &ciphers);
-	if (buf_finish(&ciphers, e) < 0)
-		return -1;
-	if (ciphers.len)
-		words_option(&w, ciphers.data);
+	connecting(o, &w);
 	words_add(&w, "-v");
 	words_add(&w, "-E");
 	words_add(&w, o->log);
 	words_add(&w, "-M");
 	words_add(&w, "-S");
 	words_add(&w, o->control);
-	words_option(&w, "StrictHostKeyChecking=yes");
-	words_option(&w, print(&w, "ConnectTimeout=%d", q->timeout_s));
-	words_option(&w, print(&w, "ServerAliveInterval=%d", q->keepalive_s));
-	words_option(&w, "ServerAliveCountMax=4");
-	if (hostkey_is_pinned(q->policy)) {
-		words_option(&w, print(&w, "UserKnownHostsFile=%s", o->known));
-		words_option(&w, "GlobalKnownHostsFile=/dev/null");
-		words_option(&w, "KnownHostsCommand=none");
-		words_option(&w, "VerifyHostKeyDNS=no");
-	}
-	if (o->spec->identity) {	/* comes first; the client cannot be kept from those its configuration names as well */
-		words_add(&w, "-i");
-		words_add(&w, o->spec->identity);
-		words_option(&w, "IdentitiesOnly=yes");
-	}
 	words_add(&w, "--");
 	words_add(&w, o->target);
 	words_add(&w, print(&w, "echo %s; exec cat >/dev/null", mark));
@@ -426,23 +418,52 @@ static void describe(const struct openssh *o, struct buf *text)
 		buf_printf(text, ", %.*s", (int)strcspn(one.data, " "), one.data);
 }
 
+/* A command over the master's connection. */
+static void shared(const struct openssh *o, struct words *w, const char *line)
+{
+	common(o, w);
+	words_add(w, "-S");
+	words_add(w, o->control);
+	words_option(w, "ControlMaster=no");
+	words_option(w, "LogLevel=ERROR");
+	/* Without its master the client would connect anew, by rules of its own: it must fail instead. */
+	words_option(w, "ProxyCommand=false");
+	words_add(w, "--");
+	words_add(w, o->target);
+	words_add(w, line);
+}
+
 static int on_start(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e)
 {
 	struct openssh *o = (struct openssh *)r;
 	struct words w = { 0 };
 
 	(void)argv;
-	common(o, &w);
-	words_add(&w, "-S");
-	words_add(&w, o->control);
+	if (!o->single) {
+		shared(o, &w, line);
+		return child_channel(w.v, true, out, e);
+	}
+	connecting(o, &w);
 	words_option(&w, "ControlMaster=no");
+	words_option(&w, "ControlPath=none");
 	words_option(&w, "LogLevel=ERROR");
-	/* Without its master the client would connect anew, by rules of its own: it must fail instead. */
-	words_option(&w, "ProxyCommand=false");
 	words_add(&w, "--");
 	words_add(&w, o->target);
 	words_add(&w, line);
 	return child_channel(w.v, true, out, e);
+}
+
+/* The master's own session may be the only one that the host allows on a connection (MaxSessions 1). */
+static int try_second_session(struct openssh *o, struct err *e)
+{
+	OWN_PROC struct proc_result p = PROC_RESULT_INIT;
+	struct words w = { 0 };
+
+	shared(o, &w, "true");
+	if (proc_run(&(struct proc_options){ .argv = w.v, .timeout_ms = o->timeout_s * 1000 }, &p, e) < 0)
+		return -1;
+	o->single = p.status == 255 && p.err.data && strstr(p.err.data, "refused by peer");
+	return 0;
 }
 
 /* Words of a shell, for an option in which ssh expands %. */
@@ -505,6 +526,23 @@ static int make_dir(struct openssh *o, struct err *e)
 	return o->control && o->known && o->log && o->scan ? 0 : err_sys(e, "%s", o->dir);
 }
 
+static int connection_options(struct openssh *o, const struct route_request *q, struct err *e)
+{
+	OWN_BUF struct buf ciphers = BUF_INIT, proxy = BUF_INIT;
+	struct host *via = q->spec->via;
+
+	prefer_gcm(q, &ciphers);
+	if (via) {	/* through the bastion's connection, whatever the configuration says */
+		buf_puts(&proxy, "ProxyCommand=");
+		via->route->ops->proxy_command(via->route, &proxy);
+	}
+	if (buf_finish(&ciphers, e) < 0 || buf_finish(&proxy, e) < 0)
+		return -1;
+	o->ciphers = ciphers.len ? buf_take(&ciphers) : NULL;
+	o->proxy = proxy.len ? buf_take(&proxy) : NULL;
+	return 0;
+}
+
 static struct openssh *openssh_new(const struct route_request *q, struct err *e)
 {
 	struct openssh *o = calloc(1, sizeof(*o));
@@ -519,7 +557,10 @@ static struct openssh *openssh_new(const struct route_request *q, struct err *e)
 	o->target = strdup(q->config->target);
 	o->user = strdup(q->config->user);
 	o->who = strdup(q->who);
-	if (!o->target || !o->user || !o->who || make_dir(o, e) < 0) {
+	o->timeout_s = q->timeout_s;
+	o->keepalive_s = q->keepalive_s;
+	o->pinned = hostkey_is_pinned(q->policy);
+	if (!o->target || !o->user || !o->who || connection_options(o, q, e) < 0 || make_dir(o, e) < 0) {
 		if (e->class == ERR_NONE)
 			err_sys(e, "%s", q->who);
 		destroy(o);
@@ -545,10 +586,12 @@ int openssh_open(struct route **out, const struct route_request *q, struct buf *
 		return -1;
 	random_bytes(random, sizeof(random));
 	hex_of(random, sizeof(random), mark + strlen(mark));
-	if (start_master(o, q, mark, e) < 0)
+	if (start_master(o, mark, e) < 0)
 		return -1;
 	if (!await_mark(o->master, mark, clock_mono_ns() + q->timeout_s * 1000000000LL, &late))
 		return explain(o, q, late, e);
+	if (try_second_session(o, e) < 0)
+		return -1;
 	describe(o, text);
 	*out = &take_ptr(&o)->base;
 	return 0;

@@ -33,6 +33,7 @@ struct channel {
 
 struct route_ops {
 	bool shell;			/* command is a shell line at the far side; otherwise argv is executed */
+	/* -1 with e->sys == EUSERS: this connection takes no further command (MaxSessions); another one may. */
 	int (*start)(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e);
 	void (*close)(struct route *r);
 	/*
@@ -69,6 +70,8 @@ struct host {
 	bool agent_uploaded;		/* ours to remove */
 	pthread_mutex_t lock;		/* guards channels: several threads may open and close some */
 	struct channel *channels;
+	pthread_mutex_t spare_lock;	/* guards spare, and its making */
+	struct host *spare;		/* one more connection to the same host, for what this one does not take; owned */
 };
 
 /* The three ways.  text: a sentence for host_route. */

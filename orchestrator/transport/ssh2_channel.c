@@ -10,6 +10,7 @@
 #include "esc.h"
 
 #define OPEN_PATIENCE_MS 5000
+#define BUSY_PATIENCE_MS 300	/* while others run here: then the place is theirs, and a further connection is the way */
 #define ROUNDS 64	/* buffers moved for one channel before the others get their turn */
 
 static void set_stage(struct ssh2_channel *c, enum stage stage)
@@ -35,6 +36,14 @@ void ssh2_channel_fail(struct ssh2_channel *c, const struct err *why)
 	set_stage(c, STAGE_DONE);
 }
 
+static bool others_run(const struct ssh2_channel *c)
+{
+	for (const struct ssh2_channel *o = c->s->channels; o; o = o->next)
+		if (o != c && (o->stage == STAGE_EXEC || o->stage == STAGE_RUN))
+			return true;
+	return false;
+}
+
 /* expected: the error that means what; any other is the session's end, and the pump tells every channel so. */
 static void fail(struct ssh2_channel *c, int expected, enum err_class class, const char *what)
 {
@@ -45,6 +54,7 @@ static void fail(struct ssh2_channel *c, int expected, enum err_class class, con
 		return;
 	}
 	err_set(&e, class, "%s: %s: %s", c->s->who, what, esc_s(ssh2_why(c->s)));
+	e.sys = expected == LIBSSH2_ERROR_CHANNEL_FAILURE ? EUSERS : 0;	/* route_start tries a further connection */
 	ssh2_channel_fail(c, &e);
 }
 
@@ -69,7 +79,7 @@ static bool step_open(struct ssh2_channel *c)
 		return true;
 	}
 	if (!c->give_up_at)
-		c->give_up_at = now + OPEN_PATIENCE_MS * 1000000LL;
+		c->give_up_at = now + (others_run(c) ? BUSY_PATIENCE_MS : OPEN_PATIENCE_MS) * 1000000LL;
 	if (libssh2_session_last_errno(c->s->session) == LIBSSH2_ERROR_CHANNEL_FAILURE && now < c->give_up_at) {
 		c->retry_at = now + SSH2_RETRY_MS * 1000000LL;
 		return false;

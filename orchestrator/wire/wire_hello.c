@@ -1,6 +1,7 @@
 #include "wire_internal.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 #include "clock.h"
@@ -42,11 +43,12 @@ static const char *noise_text(const struct buf *noise, char out[300])
 	return esc_into(out, 300, n ? noise->data + skip : "", n - skip);
 }
 
-static int no_hello(struct wire *w, const struct buf *noise, const char *how, struct err *e)
+static int no_hello(struct wire *w, const struct buf *noise, bool ended, const char *how, struct err *e)
 {
 	char text[300];
 
 	err_set(e, ERR_UNREACHABLE, "%s: waybill-agent did not answer (%s)", w->peer, how);
+	e->sys = ended ? ECONNRESET : 0;
 	if (noise->len)
 		err_hint(e, "it said \"%s\"", noise_text(noise, text));
 	return err_hint(e, "check that the agent can be started there and that log-in scripts print nothing endless");
@@ -89,7 +91,7 @@ static int hear_hello(struct wire *w, const char *build, struct err *e)
 		if (r < 0 && e->class == ERR_CANCELLED)
 			return -1;
 		if (r <= 0)
-			return no_hello(w, &noise, r == 0 ? "it ended" : "too slow", e);
+			return no_hello(w, &noise, r == 0, r == 0 ? "it ended" : "too slow", e);
 		if (c == '\n' && mark) {
 			r = judge(w, noise.data + mark, build, e);
 			if (r)
@@ -103,7 +105,7 @@ static int hear_hello(struct wire *w, const char *build, struct err *e)
 		if (ends_with(&noise, MARK))
 			mark = noise.len;
 	}
-	return no_hello(w, &noise, "too much other text", e);
+	return no_hello(w, &noise, false, "too much other text", e);
 }
 
 int wire_hello(struct wire *w, const char *build, struct err *e)
