@@ -57,9 +57,26 @@ fail() {
 # Processes that a test starts in the background, so that they end with it.
 background() { "$@" & SCENARIO_PIDS+=($!); }
 
+# Every version that a scenario made adds up, and its manifest holds as many entries as were scanned.  A scenario that damages its own
+# ledger sets LEDGER_BROKEN to the reason.
+balances() {
+	local tag sum plan data lines
+	[ -z "${LEDGER_BROKEN:-}" ] && [ -d "$WS/.waybill/ledger.git" ] || return 0
+	for tag in $(ledger tag -l '*/*/*'); do
+		plan=${tag%/*} data=${plan#*/}
+		sum=$(ledger show "$tag:datasets/$data/summary.json" 2>/dev/null) || fail "$tag has no summary"
+		lines=$(ledger show "$tag:datasets/$data/manifest/INDEX" | grep -v '^#' | cut -d' ' -f3 | sed "s|^|$tag:datasets/$data/manifest/|" |
+			ledger cat-file --batch='' | grep -a -c -e '^\.' -e '^#+ [a-z]* \.')
+		jq -e --argjson lines "$lines" '.balance | [.copied,.unchanged,.skipped,.unsettled,.failed] as $p |
+			($p | all(type == "number")) and .scanned == ($p | add) and .scanned > 0 and .scanned == $lines' <<<"$sum" >/dev/null ||
+			fail "$tag does not add up ($lines entries in the manifest): $sum"
+	done
+}
+
 scenario_end() {
 	local rc=$? pid
 	trap - EXIT
+	if [ "$rc" = 0 ]; then (balances) || rc=1; fi
 	for pid in "${SCENARIO_PIDS[@]}"; do kill -9 "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
 	sshd_cleanup
 	if [ "${SCENARIO_NAMESPACE:-}" = 1 ]; then
