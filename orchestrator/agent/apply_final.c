@@ -10,14 +10,17 @@
 #include "finalise.h"
 #include "owner_map.h"
 
-static unsigned what(const struct apply *ap) { return agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0; }
+static unsigned what(const struct apply *ap)
+{
+	return (agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0u) | (agent_flag(ap->a, MSG_F_ANNOUNCED) ? FINALISE_ANNOUNCED : 0u);
+}
 
 /* Inode flags need a real fd; all else does with O_PATH, which needs no right to read. */
 static int open_for(struct apply *ap, const struct entry *en)
 {
 	int fd = -1;
 
-	if (what(ap) && (en->type == ENTRY_FILE || en->type == ENTRY_DIR))
+	if ((what(ap) & FINALISE_FLAGS) && (en->type == ENTRY_FILE || en->type == ENTRY_DIR))
 		fd = path_open_beneath(ap->a->root, en->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
 	return fd >= 0 ? fd : path_open_beneath(ap->a->root, en->path, O_PATH | O_NOFOLLOW, 0);
 }

@@ -485,13 +485,13 @@ int tree_new_file(struct apply *ap, const struct entry *en, struct spot *s, stru
 
 static unsigned finalise_what(const struct apply *ap)
 {
-	return agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0;
+	return (agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0u) | (agent_flag(ap->a, MSG_F_ANNOUNCED) ? FINALISE_ANNOUNCED : 0u);
 }
 
 /* Immutable and append-only files cannot be renamed: their flags come with MSG_FINAL. */
 static unsigned staged_what(const struct apply *ap, const struct entry *en)
 {
-	return (en->has & ENTRY_HAS_FLAGS) && (en->flags & 0x30) ? 0 : finalise_what(ap);
+	return (en->has & ENTRY_HAS_FLAGS) && (en->flags & 0x30) ? finalise_what(ap) & ~(unsigned)FINALISE_FLAGS : finalise_what(ap);
 }
 
 static int put_flags(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct buf *missed, struct err *e)
@@ -542,6 +542,13 @@ static int make_special(const struct spot *s, const struct entry *en)
 	}
 }
 
+/* A device that may not be made here, as was announced. */
+static bool lost_device(const struct apply *ap, const struct entry *en)
+{
+	return (errno == EPERM || errno == ENOENT) && agent_flag(ap->a, MSG_F_ANNOUNCED) &&
+	    (en->type == ENTRY_CHAR || en->type == ENTRY_BLOCK);
+}
+
 int tree_special(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct err *e)
 {
 	struct spot s;
@@ -554,6 +561,8 @@ int tree_special(struct apply *ap, const struct entry *en, const struct attr_set
 		stage_instead(ap, &s);
 		r = make_special(&s, en);
 	}
+	if (r < 0 && lost_device(ap, en))
+		return 0;
 	if (r < 0)
 		return err_sys(e, "cannot make a %s", entry_type_name(en->type));
 	fd = openat(s.dir, spot_name(&s), O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -574,7 +583,7 @@ int tree_link(struct apply *ap, const struct entry *en, struct err *e)
 	int dir, had = 0;
 
 	if (source < 0 || fstatat(source, from, &first, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, "its first name %s", esc_s(en->link_to));
+		return lost_device(ap, en) ? 0 : err_sys(e, "its first name %s", esc_s(en->link_to));
 	if (tree_type(first.st_mode) != en->type || en->type == ENTRY_DIR)
 		return err_set(e, ERR_PERMANENT, "its first name %s is no %s", esc_s(en->link_to), entry_type_name(en->type));
 	if ((dir = parent_for_writing(ap, en->path, &base, e)) < 0)

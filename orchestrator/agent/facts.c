@@ -94,6 +94,28 @@ static int tell_boot(struct agent *a, struct err *e)
 	return tell(a, "boot", b.data, e);
 }
 
+/* Effective capabilities, in hex, and the groups that may be given away. */
+static int tell_rights(struct agent *a, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT, list = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	gid_t groups[1024];
+	int n = getgroups(sizeof(groups) / sizeof(groups[0]), groups);
+	char *caps;
+
+	buf_printf(&list, "%u", getegid());
+	for (int i = 0; i < n; i++)
+		if (groups[i] != getegid())
+			buf_printf(&list, " %u", groups[i]);
+	if (buf_finish(&list, e) < 0 || tell(a, "groups", list.data, e) < 0)
+		return -1;
+	if (io_read_file(AT_FDCWD, "/proc/self/status", FILE_MAX, &b, &ignored) < 0 || !b.data || !(caps = strstr(b.data, "\nCapEff:\t")))
+		return 0;
+	caps += strlen("\nCapEff:\t");
+	caps[strcspn(caps, "\n")] = '\0';
+	return tell(a, "caps", caps, e);
+}
+
 static int tell_host(struct agent *a, struct err *e)
 {
 	struct names names = NAMES_INIT;
@@ -108,7 +130,8 @@ static int tell_host(struct agent *a, struct err *e)
 	user = names_get(&names, false, (uint32_t)geteuid());
 	r = tell(a, "hostname", u.nodename, e) < 0 || tell(a, "kernel", u.release, e) < 0 || tell(a, "arch", u.machine, e) < 0 ||
 	    tell(a, "os", os, e) < 0 || tell_number(a, "euid", geteuid(), e) < 0 || tell(a, "user", user ? user : "", e) < 0 ||
-	    tell_number(a, "now", (uint64_t)clock_now_ns(), e) < 0 || tell_boot(a, e) < 0 ? -1 : 0;
+	    tell_number(a, "now", (uint64_t)clock_now_ns(), e) < 0 || tell_boot(a, e) < 0 ||
+	    tell_rights(a, e) < 0 ? -1 : 0;
 	names_dispose(&names);
 	return r;
 }

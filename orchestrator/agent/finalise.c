@@ -21,6 +21,7 @@ struct target {
 	struct stat st;
 	struct buf *why;
 	bool short_of;		/* something could not be set */
+	bool announced;		/* ... and what is for want of rights was said before */
 };
 
 bool fs_trouble(int n)
@@ -42,6 +43,8 @@ static int missed(struct target *t, const char *what, struct err *e)
 
 	if (fs_trouble(n))
 		return err_sys(e, "%s", what);
+	if (n == EPERM && t->announced)
+		return 0;
 	buf_printf(t->why, "%s%s: %s", t->short_of ? "; " : "", what, strerrordesc_np(n));
 	t->short_of = true;
 	return 0;
@@ -148,18 +151,32 @@ static int set_attrs(struct target *t, unsigned what, const struct attr_set *wan
 	return inspect(t, e);	/* an ACL changes the group bits of the mode */
 }
 
+/* A program that was to run as somebody else must not run as us instead, where its owner could not be set. */
+static mode_t allowed_mode(const struct target *t, const struct entry *en)
+{
+	mode_t mode = (mode_t)en->mode;
+
+	if (t->st.st_uid != en->uid && !S_ISDIR(t->st.st_mode))
+		mode &= ~(mode_t)S_ISUID;
+	if (t->st.st_gid != en->gid)
+		mode &= ~(mode_t)S_ISGID;
+	return mode;
+}
+
 static int set_mode(struct target *t, const struct entry *en, struct err *e)
 {
 	char what[32];
 
-	if (S_ISLNK(t->st.st_mode) || (t->st.st_mode & 07777) == en->mode)
+	mode_t want = allowed_mode(t, en);
+
+	if (S_ISLNK(t->st.st_mode) || ((t->st.st_mode & 07777) == en->mode && want == en->mode))
 		return 0;
-	if ((t->opath ? chmod(t->proc, (mode_t)en->mode) : fchmod(t->fd, (mode_t)en->mode)) < 0) {
+	if ((t->st.st_mode & 07777) != want && (t->opath ? chmod(t->proc, want) : fchmod(t->fd, want)) < 0) {
 		(void)snprintf(what, sizeof(what), "mode %04o", en->mode);
 		return missed(t, what, e);
 	}
 	/* Who may change the mode may have all of it but set-group-id. */
-	if (!(en->mode & S_ISGID))
+	if (!(en->mode & S_ISGID) && want == en->mode)
 		return 0;
 	if (inspect(t, e) < 0)
 		return -1;
@@ -228,6 +245,7 @@ int finalise(int fd, unsigned what, const struct entry *en, const struct attr_se
 		return err_sys(e, "finalise");
 	if ((what & FINALISE_NEW) && !(en->has & ENTRY_HAS_FLAGS))
 		what &= ~(unsigned)FINALISE_FLAGS;
+	t.announced = (what & FINALISE_ANNOUNCED) != 0;
 	t.opath = (mode & O_PATH) != 0;
 	(void)snprintf(t.proc, sizeof(t.proc), "/proc/self/fd/%d", fd);
 	if ((what & FINALISE_FLAGS) && lift_flags(&t, e) < 0)

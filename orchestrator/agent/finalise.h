@@ -13,6 +13,7 @@
 
 enum finalise_what {
 	FINALISE_FLAGS = 1,		/* set inode flags too, last */
+	FINALISE_ANNOUNCED = 4,		/* what our rights deny is known: it is not named in why, and is no reason for 1 */
 	FINALISE_NEW = 2		/* made by us a moment ago where nothing is inherited: it has neither xattrs nor flags to be found out */
 };
 

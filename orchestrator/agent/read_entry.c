@@ -107,7 +107,7 @@ static int tell_blob(struct reader *r, struct buf *text, const uint8_t digest[DI
 	struct blobs *s = &r->sent;
 	size_t at;
 
-	if (agent_flag(r->a, MSG_F_HASH_ONLY))
+	if (agent_flag(r->a, MSG_F_HASH_ONLY) && !agent_flag(r->a, MSG_F_TELL_ATTRS))
 		return 0;
 	if (s->n * 2 >= s->cap && blobs_grow(s, e) < 0)
 		return -1;

@@ -6,6 +6,7 @@
 #include "esc.h"
 #include "gates.h"
 #include "job.h"
+#include "loss_survey.h"
 #include "output.h"
 #include "places.h"
 #include "runner.h"
@@ -16,6 +17,7 @@ struct forecast {		/* of the next pass of one dataset */
 	uint64_t new_entries, changed, removed, new_bytes, skipped, failed;
 	uint64_t foreign;		/* at the target, before a first copy */
 	double seconds;			/* what the last pass took */
+	json_t *losses;			/* owned: loss_forecast_json; NULL = none */
 };
 
 struct counting { struct forecast *f; };
@@ -73,6 +75,34 @@ static int count_foreign(struct run *r, const struct plan_dataset *d, struct for
 	}
 }
 
+static int foresee_losses(struct run *r, const struct plan_dataset *d, struct forecast *f, struct err *e)
+{
+	OWN_FORECAST struct loss_forecast lost = { .first = NULL };
+	json_t *from = NULL, *to = NULL;
+	int res = place_facts(r, d->from.host, d->from.path, &from, e);
+
+	if (res == 0 && d->to.host)
+		res = place_facts(r, d->to.host, d->to.path, &to, e);
+	if (res == 0)
+		res = loss_survey(r, d, from, to, &lost, e);
+	if (res == 0 && loss_forecast_any(&lost))
+		f->losses = loss_forecast_json(&lost);
+	json_decref(from);
+	json_decref(to);
+	return res;
+}
+
+static void print_losses(struct cli_context *c, const json_t *losses)
+{
+	char text[1024];
+
+	loss_counts_text(json_object_get(losses, "target"), text, sizeof(text));
+	if (*text)
+		out_text(c, "  the target's user is not root; cannot be kept: %s\n", text);
+	if (json_object_get(losses, "unseen"))
+		out_text(c, "  the source's user is not shown trusted.* extended attributes\n");
+}
+
 static int foresee(struct run *r, const struct plan_dataset *d, struct forecast *f, struct err *e)
 {
 	OWN(version_closep) struct version_reader *v = NULL;
@@ -85,15 +115,17 @@ static int foresee(struct run *r, const struct plan_dataset *d, struct forecast 
 	if (version_open(r->w, r->plan->name, d->name, s ? s->version : 0, VERSION_SCAN, &v, e) < 0 || answers_open(r, d, &o, &a, e) < 0 ||
 	    entry_merge(version_next_entry, v, next_answer, a, count_one, &c, e) < 0)
 		return -1;
+	if (foresee_losses(r, d, f, e) < 0)
+		return -1;
 	return d->to.host && (!s || !s->version) ? count_foreign(r, d, f, e) : 0;
 }
 
 static json_t *forecast_json(const struct forecast *f)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "entries", (json_int_t)f->entries, "bytes", (json_int_t)f->bytes,
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:O?}", "entries", (json_int_t)f->entries, "bytes", (json_int_t)f->bytes,
 	    "new", (json_int_t)f->new_entries, "changed", (json_int_t)f->changed, "deletions", (json_int_t)f->removed,
 	    "to_send", (json_int_t)f->new_bytes, "skipped", (json_int_t)f->skipped, "failed", (json_int_t)f->failed,
-	    "foreign", (json_int_t)f->foreign, "last_pass_s", f->seconds);
+	    "foreign", (json_int_t)f->foreign, "last_pass_s", f->seconds, "losses", f->losses);
 }
 
 static void print_forecast(struct cli_context *c, const struct plan_dataset *d, const struct forecast *f)
@@ -107,6 +139,7 @@ static void print_forecast(struct cli_context *c, const struct plan_dataset *d, 
 	    d->to.host && !d->files.delete ? " (delete: no)" : "");
 	if (f->skipped || f->failed)
 		out_text(c, "  %" PRIu64 " skipped by rule, %" PRIu64 " cannot be read\n", f->skipped, f->failed);
+	print_losses(c, f->losses);
 	if (f->foreign)
 		out_text(c, "  %" PRIu64 " foreign entries at the target: they stay\n", f->foreign);
 	if (f->seconds > 0)
@@ -160,6 +193,7 @@ int cmd_preview(struct cli_context *c, int argc, char **argv, struct err *e)
 			return -1;
 		print_forecast(c, &j.plan->datasets[i], &f);
 		(void)json_object_set_new(datasets, j.plan->datasets[i].name, forecast_json(&f));
+		json_decref(f.losses);
 	}
 	if (!c->json) {
 		json_decref(datasets);

@@ -24,9 +24,9 @@ static json_t *dataset_rows(const struct standing *s)
 	for (size_t i = 0; i < s->dataset_count; i++) {
 		const struct standing_dataset *d = &s->datasets[i];
 
-		(void)json_object_set_new(o, d->name, json_pack("{s:I,s:I,s:I,s:s,s:s,s:I,s:I}", "version", (json_int_t)d->version, "entries",
+		(void)json_object_set_new(o, d->name, json_pack("{s:I,s:I,s:I,s:s,s:s,s:I,s:I,s:s}", "version", (json_int_t)d->version, "entries",
 		    (json_int_t)d->entries, "bytes", (json_int_t)d->bytes, "root", d->root, "verdict", verdict_of(d),
-		    "failed", (json_int_t)d->failed, "unsettled", (json_int_t)d->unsettled));
+		    "failed", (json_int_t)d->failed, "unsettled", (json_int_t)d->unsettled, "losses", d->losses));
 	}
 	return o;
 }
@@ -156,6 +156,9 @@ static void print_status(struct job *j, const json_t *approvals, const json_t *w
 	for (size_t i = 0; i < s->dataset_count; i++)
 		out_text(c, "dataset %s: version %" PRIu64 ", %" PRIu64 " entries, %s, verified: %s, root %.16s...\n", s->datasets[i].name,
 		    s->datasets[i].version, s->datasets[i].entries, out_size(s->datasets[i].bytes, size), verdict_of(&s->datasets[i]), s->datasets[i].root);
+	for (size_t i = 0; i < s->dataset_count; i++)
+		if (s->datasets[i].losses[0])
+			out_text(c, "dataset %s: known losses at the target: %s\n", s->datasets[i].name, s->datasets[i].losses);
 	print_people(c, approvals, waits);
 	out_text(c, "next: %s\n", next ? next : "?");
 }

@@ -11,19 +11,27 @@
 
 static void print_result(struct cli_context *c, const struct verify_result *v)
 {
-	char bytes[OUT_SIZE];
+	char bytes[OUT_SIZE], losses[64] = "";
+
+	if (v->loss_total)
+		(void)snprintf(losses, sizeof(losses), ", but for %" PRIu64 " known losses", v->loss_total);
 
 	for (size_t i = 0; i < v->difference_count && i < SHOWN; i++)
 		out_text(c, "%s: %s: expected %s, found %s\n", v->differences[i].path, v->differences[i].what,
 		    v->differences[i].expected, v->differences[i].found);
 	if (v->difference_total > SHOWN)
 		out_text(c, "... %" PRIu64 " more differences (--json lists up to %d)\n", v->difference_total - SHOWN, VERIFY_KEPT);
+	for (size_t i = 0; i < v->loss_count && i < SHOWN; i++)
+		out_text(c, "%s: %s: expected %s, found %s (a known loss: the agent there is not root)\n", v->losses[i].path, v->losses[i].what,
+		    v->losses[i].expected, v->losses[i].found);
+	if (v->loss_total > SHOWN)
+		out_text(c, "... %" PRIu64 " more known losses\n", v->loss_total - SHOWN);
 	for (size_t i = 0; i < v->unverified_count && i < SHOWN; i++)
 		out_text(c, "%s: not verified: %s\n", v->unverified[i].path, v->unverified[i].reason);
 	for (size_t i = 0; i < v->foreign_count && i < SHOWN; i++)
 		out_text(c, "%s: foreign: it was there before the first copy\n", v->foreign[i]);
-	out_text(c, "%s version %" PRIu64 " at the %s: %s; %" PRIu64 " entries compared, %" PRIu64 " contents (%s) read %s%s\n", v->dataset,
-	    v->version, verify_side_name(v->side), verify_verdict(v), v->checked, v->read, out_size(v->bytes, bytes),
+	out_text(c, "%s version %" PRIu64 " at the %s: %s%s; %" PRIu64 " entries compared, %" PRIu64 " contents (%s) read %s%s\n", v->dataset,
+	    v->version, verify_side_name(v->side), verify_verdict(v), losses, v->checked, v->read, out_size(v->bytes, bytes),
 	    v->cached ? "cached" : "from the medium", v->full ? "" : "; the others are unchanged since the last good verification (--full reads them too)");
 }
 

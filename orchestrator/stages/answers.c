@@ -27,6 +27,8 @@ struct answers {
 	uint64_t same, gone;		/* still to be taken from the known state */
 	char *prev;
 	struct msg_done balance;
+	void (*attr)(void *ctx, const void *blob, size_t n);
+	void *ctx;
 	bool ended;
 };
 
@@ -126,6 +128,8 @@ int answers_open(struct run *r, const struct plan_dataset *d, const struct answe
 	if (!a)
 		return err_sys(e, "answers");
 	a->r = r;
+	a->attr = o->attr;
+	a->ctx = o->ctx;
 	a->ours.fd = a->theirs.fd = -1;
 	if (pass_start(r, d, o->flags, &start, e) < 0)
 		return -1;
@@ -231,6 +235,8 @@ int answers_next(struct answers *a, struct entry *en, struct err *e)
 		if (f.type == MSG_SAME || f.type == MSG_GONE) {
 			if (take_count(a, &f, e) < 0)
 				return -1;
+		} else if (f.type == MSG_ATTR && a->attr) {
+			a->attr(a->ctx, f.data, f.len);
 		} else if (f.type != MSG_PROBLEM && f.type != MSG_ATTR) {
 			return err_set(e, ERR_INTEGRITY, "host %s: unexpected message %u", a->session->host_name, f.type);
 		}

@@ -13,6 +13,8 @@ struct answers_options {
 	const char *host, *path;
 	uint64_t flags;			/* MSG_F_* besides those of the plan */
 	const char *known;		/* name of a scan file in the workspace to be told, or NULL */
+	void (*attr)(void *ctx, const void *blob, size_t n);	/* with MSG_F_TELL_ATTRS: each blob, before the first entry that has it; or NULL */
+	void *ctx;
 	bool unfiltered;		/* everything that is there, whatever include and exclude say */
 };
 

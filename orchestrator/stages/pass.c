@@ -463,7 +463,8 @@ static int open_target(struct pass *p, struct err *e)
 
 	if (p->d->to.host && owners_resolve(p->r, p->d, &owners, e) < 0)
 		return -1;
-	return target_open(&p->target, p->r, p->d->to.host, p->d->to.path, p->d->files.flags ? MSG_F_FLAGS : 0, &owners, e);
+	return target_open(&p->target, p->r, p->d->to.host, p->d->to.path, (p->d->files.flags ? MSG_F_FLAGS : 0u) |
+	    (pass_rights(p)->denied ? MSG_F_ANNOUNCED : 0u), &owners, e);
 }
 
 static int run_pass(struct pass *p, struct err *e)
@@ -495,6 +496,9 @@ static void pass_free(struct pass *p)
 	passfile_free(p->gone);
 	u64set_dispose(&p->touched);
 	u64set_dispose(&p->contents);
+	loss_counts_dispose(&p->lost);
+	loss_blobs_dispose(&p->blobs);
+	owners_dispose(&p->owners);
 	free(p->prev);
 }
 

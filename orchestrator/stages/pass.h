@@ -20,6 +20,7 @@ struct pass_result {
 	uint64_t added, changed, gone;	/* against the version before, whatever became of it at the target */
 	uint64_t blocked;		/* failed entries that known_faults does not cover */
 	uint64_t problems;		/* entries the target could not take as they are */
+	char losses[512];		/* what the target's rights do not keep, as announced: loss_counts_text */
 	double seconds;
 };
 

@@ -72,6 +72,28 @@ static bool fault_known(const struct plan_dataset *d, const char *path)
 	return false;
 }
 
+const struct loss_rights *pass_rights(const struct pass *p)
+{
+	static const struct loss_rights all = { .denied = 0 };
+	const struct standing_dataset *s = standing_dataset(&p->r->standing, p->d->name);
+
+	return s && p->d->to.host ? &s->rights : &all;
+}
+
+static int count_losses(struct pass *p, const struct entry *en, struct err *e)
+{
+	struct entry there = *en;	/* strings stay en's */
+	unsigned kinds;
+
+	if (!pass_rights(p)->denied || !entry_is_present(en) || (en->note && strncmp(en->note, "list_only", 9) == 0))
+		return 0;
+	if (loss_blob_kinds(p->r, &p->blobs, en, &kinds, e) < 0)
+		return -1;
+	owners_expect(p->d, &p->owners, en, &there.uid, &there.gid);
+	loss_count(&p->lost, loss_of(pass_rights(p), &there, kinds), en->path);
+	return 0;
+}
+
 static int write_entry(struct pass *p, struct output *o, const struct names *names, struct entry *en, uint64_t place, struct err *e)
 {
 	const struct location none = { .kind = LOCATION_NONE };
@@ -80,7 +102,7 @@ static int write_entry(struct pass *p, struct output *o, const struct names *nam
 		en->nlink = names_count(names, en->link_to ? en->link_to : en->path);
 	if (en->outcome == ENTRY_FAILED && !fault_known(p->d, en->path))
 		p->result.blocked++;
-	if (manifest_writer_add(o->manifest, en, e) < 0 || scan_writer_add(o->scan, en, e) < 0)
+	if (count_losses(p, en, e) < 0 || manifest_writer_add(o->manifest, en, e) < 0 || scan_writer_add(o->scan, en, e) < 0)
 		return -1;
 	if (en->outcome == ENTRY_SKIPPED || en->outcome == ENTRY_FAILED)
 		return 0;
@@ -113,6 +135,8 @@ static int write_entries(struct pass *p, struct output *o, struct err *e)
 	uint64_t place;
 	int got;
 
+	if (p->d->to.host && pass_rights(p)->denied && owners_new(p->r, p->d, p->d->to.host, &p->owners, e) < 0)
+		return -1;
 	if (names_from(&names, p->found, e) < 0 || archive_open(p->r->w, &a, e) < 0 || passfile_rewind(p->found, e) < 0)
 		return -1;
 	for (;;) {
@@ -204,6 +228,13 @@ static int record(struct pass *p, struct output *o, json_t *facts, struct err *e
 	if (p->version == 1 && p->d->to.host && foreign_facts(p->r, p->d, facts, e) < 0) {
 		json_decref(facts);
 		return -1;
+	}
+	if (pass_rights(p)->denied) {
+		json_t *lost = loss_counts_json(&p->lost);
+
+		loss_counts_text(lost, p->result.losses, sizeof(p->result.losses));
+		(void)json_object_set_new(facts, "rights", loss_rights_json(pass_rights(p)));
+		(void)json_object_set_new(facts, "losses", lost);
 	}
 	if (p->target.problem_total) {
 		(void)json_object_set_new(facts, "problems", problems_json(&p->target));

@@ -6,6 +6,7 @@
 
 #include "blocks.h"
 #include "known.h"
+#include "loss_survey.h"
 #include "pace.h"
 #include "pack.h"
 #include "pass.h"
@@ -111,6 +112,9 @@ struct pass {
 	struct pace pace;
 	struct run_progress progress;
 	int64_t shown;
+	struct loss_counts lost;
+	struct loss_blobs blobs;
+	struct owners owners;		/* while the version is written */
 	struct pass_result result;
 };
 
@@ -153,6 +157,8 @@ void pass_acks_free(struct pass *p);
 int pass_finish_target(struct pass *p, struct err *e) MUST_CHECK;
 
 /* pass_commit.c */
+/* Of the target's agent, as announced; nothing denied where there is no target. */
+const struct loss_rights *pass_rights(const struct pass *p);
 int pass_commit(struct pass *p, struct err *e) MUST_CHECK;
 
 #endif

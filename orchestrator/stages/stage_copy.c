@@ -84,6 +84,8 @@ static int one_pass(struct run *r, const struct plan_dataset *d, const char *sta
 	log_info("%s version %" PRIu64 ": scanned %" PRIu64 " = copied %" PRIu64 " + unchanged %" PRIu64 " + skipped %" PRIu64
 	    " + unsettled %" PRIu64 " + failed %" PRIu64, d->name, res.version, res.balance.scanned, res.balance.copied,
 	    res.balance.unchanged, res.balance.skipped, res.balance.unsettled, res.balance.failed);
+	if (res.losses[0])
+		log_warn("%s: known losses at the target: %s", d->name, res.losses);
 	if (res.problems)
 		log_warn("%s: %" PRIu64 " entries could not be kept as they are at the target; verify names them", d->name, res.problems);
 	if (strcmp(stage, "copy") == 0 && r->plan->passes.verify && d->to.host)

@@ -4,6 +4,7 @@
 
 #include "foreign.h"
 #include "log.h"
+#include "loss_survey.h"
 #include "overlap.h"
 #include "places.h"
 #include "runner.h"
@@ -63,10 +64,39 @@ static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *e
 		return -1;
 	if (place_number(facts, "free_bytes") == 0)
 		return err_set(e, ERR_TEMPORARY, "%s has no free space; free some and run the same command again", place_name(d->to.host, d->to.path, place));
-	if (strcmp(place_fact(facts, "euid"), "0") != 0)
-		log_warn("%s: not root there: owners, devices and some attributes cannot be kept (use become: sudo)", place_name(d->to.host, d->to.path, place));
 	/* An absent target has nothing foreign, and that too is recorded: the next look may find a first pass that was cut. */
 	return fresh ? foreign_record(r, d, strcmp(place_fact(facts, "exists"), "yes") == 0, entry, e) : 0;
+}
+
+/* What either end's rights will lose: found, listed and recorded before a byte is copied. */
+static int announce(struct run *r, const struct plan_dataset *d, json_t *entry, struct err *e)
+{
+	OWN_FORECAST struct loss_forecast f = { .first = NULL };
+	const json_t *from = json_object_get(entry, "from"), *to = json_object_get(entry, "to");
+	struct standing_dataset *s;
+	char text[1024], place[PLACE_NAME];
+
+	if (loss_survey(r, d, from, to, &f, e) < 0)
+		return -1;
+	if (to) {
+		if (!(s = standing_need(&r->standing, d->name, e)))
+			return -1;
+		loss_rights_from(to, &s->rights);
+		(void)json_object_set_new(entry, "rights", loss_rights_json(&s->rights));
+	}
+	if (!loss_forecast_any(&f))
+		return 0;
+	(void)json_object_set_new(entry, "losses", loss_forecast_json(&f));
+	loss_counts_text(json_object_get(json_object_get(entry, "losses"), "target"), text, sizeof(text));
+	if (*text)
+		log_warn("%s: %s is not root there; cannot be kept: %s", place_name(d->to.host, d->to.path, place), place_fact(to, "user"), text);
+	if (f.unreadable)
+		log_warn("%s: %s cannot read %" PRIu64 " entries (first %s)", place_name(d->from.host, d->from.path, place),
+		    place_fact(from, "user"), f.unreadable, f.first ? f.first : "?");
+	if (f.unseen)
+		log_warn("%s: %s is not shown trusted.* extended attributes; if there are any, they are not copied",
+		    place_name(d->from.host, d->from.path, place), place_fact(from, "user"));
+	return 0;
 }
 
 static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets, struct err *e)
@@ -81,7 +111,7 @@ static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets
 	(void)json_object_set_new(entry, "from", facts);
 	if (check_source(d, facts, e) < 0)
 		return -1;
-	return d->to.host ? look_at_target(r, d, entry, e) : 0;
+	return (d->to.host && look_at_target(r, d, entry, e) < 0) || announce(r, d, entry, e) < 0 ? -1 : 0;
 }
 
 static json_t *routes(const struct run *r)

@@ -29,7 +29,7 @@ struct standing_dataset *standing_dataset(const struct standing *s, const char *
 	return NULL;
 }
 
-static struct standing_dataset *need_dataset(struct standing *s, const char *name, struct err *e)
+struct standing_dataset *standing_need(struct standing *s, const char *name, struct err *e)
 {
 	struct standing_dataset *d = standing_dataset(s, name), *v;
 
@@ -77,8 +77,11 @@ static int take_preflight(struct standing *s, const json_t *j, struct err *e)
 	const char *name;
 
 	json_object_foreach(datasets, name, facts) {
-		struct standing_dataset *d = json_object_get(facts, "foreign_count") ? need_dataset(s, name, e) : NULL;
+		bool wanted = json_object_get(facts, "foreign_count") || json_object_get(facts, "rights");
+		struct standing_dataset *d = wanted ? standing_need(s, name, e) : NULL;
 
+		if (d && json_object_get(facts, "rights"))
+			loss_rights_parse(json_object_get(facts, "rights"), &d->rights);
 		if (d)
 			take_foreign(d, facts);
 		else if (e->class != ERR_NONE)
@@ -89,12 +92,15 @@ static int take_preflight(struct standing *s, const json_t *j, struct err *e)
 
 static int take_version(struct standing *s, const json_t *j, struct err *e)
 {
-	struct standing_dataset *d = need_dataset(s, text_of(j, "dataset"), e);
+	struct standing_dataset *d = standing_need(s, text_of(j, "dataset"), e);
 	const json_t *balance = json_object_get(j, "balance");
 
 	if (!d)
 		return -1;
 	take_foreign(d, j);
+	if (json_object_get(j, "rights"))
+		loss_rights_parse(json_object_get(j, "rights"), &d->rights);
+	loss_counts_text(json_object_get(j, "losses"), d->losses, sizeof(d->losses));
 	d->version = number_of(j, "version");
 	d->entries = number_of(j, "entries");
 	d->bytes = number_of(j, "bytes");
@@ -108,7 +114,7 @@ static int take_version(struct standing *s, const json_t *j, struct err *e)
 
 static int take_check(struct standing *s, const struct ledger_event *ev, const json_t *j, bool restore, struct err *e)
 {
-	struct standing_dataset *d = need_dataset(s, text_of(j, "dataset"), e);
+	struct standing_dataset *d = standing_need(s, text_of(j, "dataset"), e);
 	const char *side = text_of(j, "side");
 	struct standing_check *c;
 

@@ -5,6 +5,7 @@
 #define STANDING_H
 
 #include "ledger.h"
+#include "loss.h"
 #include "plan.h"
 
 enum stage_state { STAGE_OPEN, STAGE_STARTED, STAGE_DONE, STAGE_WAITING, STAGE_FAILED, STAGE_REFUSED };
@@ -25,6 +26,8 @@ struct standing_dataset {
 	double seconds;			/* the newest pass took */
 	bool foreign_known;		/* the target was looked at before the first copy ... */
 	char foreign[DIGEST_HEX];	/* ... and this is the list of what was there ("" = nothing) */
+	struct loss_rights rights;	/* of the target's agent, as announced: by the last preflight or version */
+	char losses[512];		/* of the newest version at the target: loss_counts_text; "" = none */
 	char root[DIGEST_HEX], root_sm3[DIGEST_HEX];
 	struct standing_check target, source, archive, restore;	/* restore: the restore test */
 };
@@ -57,6 +60,8 @@ struct standing {
 #define STANDING_INIT { .exists = false }
 void standing_dispose(struct standing *s);
 
+/* The dataset, made when it has not appeared yet; NULL: out of memory. */
+struct standing_dataset *standing_need(struct standing *s, const char *name, struct err *e) MUST_CHECK;
 /* Replay all events of the plan; s must be STANDING_INIT. */
 int standing_load(struct ledger *l, const char *plan, struct standing *s, struct err *e) MUST_CHECK;
 /* One further event, as just appended. */

@@ -12,8 +12,10 @@
 #include "esc.h"
 #include "foreign.h"
 #include "log.h"
+#include "loss_survey.h"
 #include "owners.h"
 #include "pack.h"
+#include "places.h"
 #include "persist.h"
 #include "version.h"
 
@@ -42,6 +44,14 @@ void verify_result_dispose(struct verify_result *v)
 		free(v->differences[i].expected);
 		free(v->differences[i].found);
 	}
+	for (size_t i = 0; i < v->loss_count; i++) {
+		free(v->losses[i].path);
+		free(v->losses[i].what);
+		free(v->losses[i].expected);
+		free(v->losses[i].found);
+	}
+	free(v->losses);
+	loss_counts_dispose(&v->lost);
 	for (size_t i = 0; i < v->unverified_count; i++) {
 		free(v->unverified[i].path);
 		free(v->unverified[i].reason);
@@ -90,6 +100,21 @@ int verify_add_unverified(struct verify_result *v, const char *path, const char 
 	return 0;
 }
 
+static int add_loss(struct verify_result *v, enum loss k, const char *path, const char *what, const char *expected, const char *found)
+{
+	struct verify_difference *d;
+
+	loss_count(&v->lost, 1u << k, path);
+	v->loss_total++;
+	if (v->loss_count == VERIFY_KEPT)
+		return 0;
+	if (!(d = room(v->losses, v->loss_count, sizeof(*d))))
+		return -1;
+	v->losses = d;
+	d[v->loss_count++] = (struct verify_difference){ esc(path), esc(what), esc(expected), esc(found) };
+	return 0;
+}
+
 static int add_foreign(struct verify_result *v, const char *path)
 {
 	char **f;
@@ -128,7 +153,11 @@ struct compare {
 	unsigned mask;
 	bool keep_extra;
 	const struct owners *owners;	/* NULL: none apply */
+	struct loss_rights rights;	/* what the place cannot keep, as was announced */
 	struct challenge *challenge;	/* NULL: none is made */
+	struct loss_blobs blobs;
+	uint32_t root_gid;		/* of the root of that place, once seen */
+	bool root_known;
 	struct location at;		/* of the entry that next_wanted gave last */
 	const char *path;		/* of the entry being compared */
 	int64_t shown;
@@ -199,6 +228,83 @@ static unsigned mask_of(const struct compare *c, const struct entry *want, const
 	return mask;
 }
 
+/* ---- known losses: what is missing exactly as the rights there foretell ---- */
+
+static int lose_number(struct compare *c, enum loss k, const char *what, uint32_t *expected, uint32_t found)
+{
+	char x[24], y[24];
+
+	if (*expected == found)
+		return 0;
+	(void)snprintf(x, sizeof(x), k == LOSS_SETID ? "%04o" : "%u", *expected);
+	(void)snprintf(y, sizeof(y), k == LOSS_SETID ? "%04o" : "%u", found);
+	*expected = found;
+	return add_loss(c->v, k, c->path, what, x, y);
+}
+
+static bool own_group(const struct compare *c, uint32_t gid)
+{
+	if (c->root_known && gid == c->root_gid)
+		return true;	/* handed down by a set-group-id root */
+	for (size_t i = 0; i < c->rights.ngroups; i++)
+		if (c->rights.groups[i] == gid)
+			return true;
+	return false;
+}
+
+static int lose_xattrs(struct compare *c, unsigned kinds, struct entry *expected, const struct entry *got, struct err *e)
+{
+	uint8_t left[DIGEST_LEN];
+	int some = loss_reduced(c->r, expected, kinds, left, e);
+
+	if (some < 0)
+		return -1;
+	if ((got->has & ENTRY_HAS_XATTR) != (some ? ENTRY_HAS_XATTR : 0u) || (some && memcmp(left, got->xattr, DIGEST_LEN) != 0))
+		return 0;	/* something else is missing too: an ordinary difference */
+	expected->has = (expected->has & ~(uint32_t)ENTRY_HAS_XATTR) | (got->has & ENTRY_HAS_XATTR);
+	memcpy(expected->xattr, got->xattr, DIGEST_LEN);
+	for (unsigned k = LOSS_XATTR; k <= LOSS_CAPABILITY; k++)
+		if ((kinds >> k & 1) && add_loss(c->v, (enum loss)k, c->path, "xattr", loss_name((enum loss)k), "none") < 0)
+			return err_sys(e, "verify");
+	return 0;
+}
+
+/* expected becomes what the rights allow, for as much as that is what was found. */
+static int take_losses(struct compare *c, struct entry *expected, const struct entry *got, struct err *e)
+{
+	const uint32_t mode = loss_mode(&c->rights, expected);
+	unsigned kinds, attrs;
+	int r = 0;
+
+	if (expected->type != got->type || loss_blob_kinds(c->r, &c->blobs, expected, &attrs, e) < 0)
+		return expected->type != got->type ? 0 : -1;
+	kinds = loss_of(&c->rights, expected, attrs);
+	if ((kinds >> LOSS_SETID & 1) && got->mode == mode)
+		r |= lose_number(c, LOSS_SETID, "mode", &expected->mode, mode);
+	if ((kinds >> LOSS_OWNER & 1) && got->uid == c->rights.euid)
+		r |= lose_number(c, LOSS_OWNER, "uid", &expected->uid, got->uid);
+	if ((kinds >> LOSS_GROUP & 1) && own_group(c, got->gid))
+		r |= lose_number(c, LOSS_GROUP, "gid", &expected->gid, got->gid);
+	if ((kinds >> LOSS_FLAGS & 1) && (expected->flags & ~0x30u) == (got->has & ENTRY_HAS_FLAGS ? got->flags : 0)) {
+		r |= lose_number(c, LOSS_FLAGS, "flags", &expected->flags, expected->flags & ~0x30u);
+		if (!expected->flags)
+			expected->has &= ~(uint32_t)ENTRY_HAS_FLAGS;
+	}
+	if (r < 0)
+		return err_sys(e, "verify");
+	if (kinds & (1u << LOSS_XATTR | 1u << LOSS_CAPABILITY) && (!(got->has & ENTRY_HAS_XATTR) || memcmp(expected->xattr, got->xattr, DIGEST_LEN) != 0))
+		return lose_xattrs(c, kinds & (1u << LOSS_XATTR | 1u << LOSS_CAPABILITY), expected, got, e);
+	return 0;
+}
+
+/* 1: it was, and is recorded; 0; -1. */
+static int lost_whole(struct compare *c, const struct entry *want)
+{
+	if (!(loss_of(&c->rights, want, 0) >> LOSS_DEVICE & 1))
+		return 0;
+	return add_loss(c->v, LOSS_DEVICE, want->path, "missing", entry_type_name(want->type), "absent") < 0 ? -1 : 1;
+}
+
 static int compare_one(void *ctx, const struct entry *want, const struct entry *got, struct err *e)
 {
 	struct compare *c = ctx;
@@ -213,7 +319,7 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 	else if (not_copied(want))
 		return 0;
 	else if (!got)
-		r = verify_add_difference(c->v, want->path, "missing", entry_type_name(want->type), "absent");
+		r = (r = lost_whole(c, want)) ? r : verify_add_difference(c->v, want->path, "missing", entry_type_name(want->type), "absent");
 	else if (got->outcome == ENTRY_FAILED || got->outcome == ENTRY_UNSETTLED)
 		r = verify_add_unverified(c->v, want->path, got->note ? got->note : "it could not be read");
 	else if (lacks_digest(want, got))
@@ -225,6 +331,12 @@ static int compare_one(void *ctx, const struct entry *want, const struct entry *
 
 		if (c->owners)
 			owners_expect(c->d, c->owners, want, &expected.uid, &expected.gid);
+		if (strcmp(got->path, ".") == 0) {
+			c->root_gid = got->gid;
+			c->root_known = true;
+		}
+		if (c->rights.denied && take_losses(c, &expected, got, e) < 0)
+			return -1;
 		if (entry_compare(&expected, got, mask_of(c, want, got), on_difference, c) == 0 && c->challenge)
 			return challenge_offer(c->challenge, want, &c->at, e);
 	}
@@ -252,6 +364,24 @@ static int compare_place(struct compare *c, const struct answers_options *o, str
 static void known_name(const struct run *r, const struct plan_dataset *d, enum verify_side side, char out[VERSION_REV])
 {
 	(void)snprintf(out, VERSION_REV, "%s.%s.%s", r->plan->name, d->name, verify_side_name(side));
+}
+
+/* At the target, what was announced before the copy; elsewhere (a restore test), what that place says of itself. */
+static int rights_at(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct loss_rights *out, struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+	json_t *facts;
+
+	if (!o->path) {
+		if (s)
+			*out = s->rights;
+		return 0;
+	}
+	if (place_facts(r, o->host, o->path, &facts, e) < 0)
+		return -1;
+	loss_rights_from(facts, out);
+	json_decref(facts);
+	return 0;
 }
 
 static int verify_place(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
@@ -282,6 +412,8 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 			return -1;
 		c.owners = &owners;
 	}
+	if (o->side == VERIFY_TARGET && rights_at(r, d, o, &c.rights, e) < 0)
+		return -1;
 	c.challenge = o->side == VERIFY_TARGET ? &challenge : NULL;
 	c.version = version;
 	c.scan = scan;
@@ -289,6 +421,7 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 	c.progress = (struct run_progress){ .stage = "verify", .dataset = d->name };
 	res = compare_place(&c, &ao, e);
 	answers_close(c.answers);
+	loss_blobs_dispose(&c.blobs);
 	if (res < 0)
 		return -1;
 	run_show_progress(r, &c.progress);
@@ -441,21 +574,24 @@ int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_
 
 json_t *verify_json(const struct verify_result *v, size_t limit)
 {
-	json_t *diff = json_array(), *unv = json_array(), *foreign = json_array();
+	json_t *diff = json_array(), *unv = json_array(), *foreign = json_array(), *lost = json_array();
 
 	for (size_t i = 0; i < v->difference_count && i < limit; i++)
 		(void)json_array_append_new(diff, json_pack("{s:s,s:s,s:s,s:s}", "path", v->differences[i].path, "what",
 		    v->differences[i].what, "expected", v->differences[i].expected, "found", v->differences[i].found));
 	for (size_t i = 0; i < v->unverified_count && i < limit; i++)
 		(void)json_array_append_new(unv, json_pack("{s:s,s:s}", "path", v->unverified[i].path, "reason", v->unverified[i].reason));
+	for (size_t i = 0; i < v->loss_count && i < limit; i++)
+		(void)json_array_append_new(lost, json_pack("{s:s,s:s,s:s,s:s}", "path", v->losses[i].path, "what",
+		    v->losses[i].what, "expected", v->losses[i].expected, "found", v->losses[i].found));
 	for (size_t i = 0; i < v->foreign_count && i < limit; i++)
 		(void)json_array_append_new(foreign, json_string(v->foreign[i]));
-	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I}", "dataset", v->dataset, "version",
+	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I,s:o,s:o,s:I}", "dataset", v->dataset, "version",
 	    (json_int_t)v->version, "side", verify_side_name(v->side), "read", v->cached ? "cached" : "medium",
 	    "full", v->full, "verdict", verify_verdict(v), "checked", (json_int_t)v->checked, "reread", (json_int_t)v->read, "challenged", (json_int_t)v->challenged,
 	    "bytes", (json_int_t)v->bytes, "differences", diff, "difference_count", (json_int_t)v->difference_total,
 	    "unverified", unv, "unverified_count", (json_int_t)v->unverified_total, "foreign", foreign,
-	    "foreign_count", (json_int_t)v->foreign_total);
+	    "foreign_count", (json_int_t)v->foreign_total, "losses", loss_counts_json(&v->lost), "loss_list", lost, "loss_count", (json_int_t)v->loss_total);
 }
 
 int verify_record(struct run *r, const char *stage, const struct verify_result *v, struct err *e)

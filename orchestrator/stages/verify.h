@@ -8,6 +8,7 @@
 #ifndef VERIFY_H
 #define VERIFY_H
 
+#include "loss.h"
 #include "run.h"
 
 enum verify_side { VERIFY_TARGET, VERIFY_SOURCE, VERIFY_ARCHIVE };
@@ -28,6 +29,8 @@ struct verify_result {
 	uint64_t checked, read, bytes;	/* entries compared, of them contents re-read, and their bytes */
 	struct verify_difference *differences; size_t difference_count; uint64_t difference_total;
 	struct verify_unverified *unverified; size_t unverified_count; uint64_t unverified_total;
+	struct verify_difference *losses; size_t loss_count; uint64_t loss_total;	/* named, counted, and no difference: loss.h */
+	struct loss_counts lost;
 	char **foreign; size_t foreign_count; uint64_t foreign_total;	/* there before the first copy: no difference */
 };
 #define VERIFY_RESULT_INIT { .dataset = NULL }

@@ -93,7 +93,9 @@ enum msg_flag {
 	MSG_F_SM3 = 64,		/* SM3 beside SHA-256 */
 	MSG_F_FLAGS = 128,	/* apply: set inode flags */
 	MSG_F_NO_RAW = 256,	/* erase: no raw read-back wanted */
-	MSG_F_BLOCKS = 512	/* read: MSG_KEY comes, block hashes are wanted */
+	MSG_F_BLOCKS = 512,	/* read: MSG_KEY comes, block hashes are wanted */
+	MSG_F_ANNOUNCED = 1024,	/* apply: what the agent's rights deny was announced before; no PROBLEM for it */
+	MSG_F_TELL_ATTRS = 2048	/* verify: ATTR is sent all the same */
 };
 
 struct msg_owner { bool group; uint32_t from, to; };
