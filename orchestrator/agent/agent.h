@@ -37,6 +37,7 @@ int role_apply(struct agent *a, struct err *e) MUST_CHECK;
 int role_erase(struct agent *a, struct err *e) MUST_CHECK;
 int role_challenge(struct agent *a, struct err *e) MUST_CHECK;
 int role_facts(struct agent *a, struct err *e) MUST_CHECK;
+int role_scan(struct agent *a, struct err *e) MUST_CHECK;
 int role_exec(struct agent *a, struct err *e) MUST_CHECK;
 int role_survey(struct agent *a, struct err *e) MUST_CHECK;
 

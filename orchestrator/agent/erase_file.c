@@ -11,6 +11,7 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include "device.h"
 #include "digest.h"
 #include "esc.h"
 #include "extents.h"
@@ -179,22 +180,6 @@ static int compare_maps(struct job *j, uint32_t *how, struct err *e)
 }
 
 /* ---- reading back ---- */
-
-/* "/dev/NAME" of a device number, from /sys; false when there is none. */
-static bool device_node(dev_t dev, char out[300])
-{
-	OWN_BUF struct buf b = BUF_INIT;
-	struct err ignored = ERR_INIT;
-	char path[64];
-	const char *p;
-
-	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", major(dev), minor(dev));
-	if (io_read_file(AT_FDCWD, path, 4096, &b, &ignored) < 0 || !b.data || !(p = strstr(b.data, "DEVNAME=")))
-		return false;
-	p += strlen("DEVNAME=");
-	(void)snprintf(out, 300, "/dev/%.*s", (int)(strcspn(p, "\n") < 250 ? strcspn(p, "\n") : 250), p);
-	return true;
-}
 
 static int no_raw(struct eraser *r, const char *why)
 {

@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 
 #include "clock.h"
+#include "device.h"
 #include "esc.h"
 #include "io.h"
 #include "names.h"
@@ -218,70 +219,11 @@ static int tell_mount(const struct root_facts *r, int fd, const struct statx *sx
 
 /* ---- serial numbers ---- */
 
-/* First line of a small file beneath dir, without trailing blanks; false when absent or empty. */
-static bool small_file(int dir, const char *name, struct buf *out)
-{
-	struct err ignored = ERR_INIT;
-
-	buf_reset(out);
-	if (io_read_file(dir, name, 4096, out, &ignored) < 0 || !out->data)
-		return false;
-	out->len = strcspn(out->data, "\n");
-	while (out->len && out->data[out->len - 1] == ' ')
-		out->len--;
-	out->data[out->len] = '\0';
-	return out->len > 0;
-}
-
-static void serials_of(int sysdir, unsigned depth, struct buf *list);
-
-/* What a stacked device (dm, md, loop on it) stands on. */
-static bool serials_of_slaves(int sysdir, unsigned depth, struct buf *list)
-{
-	OWN_FD int fd = openat(sysdir, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	OWN_DIR DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *de;
-	bool any = false;
-
-	if (!d)
-		return false;
-	fd = -1;
-	while ((de = readdir(d))) {
-		OWN_FD int slave = de->d_name[0] == '.' ? -1 : openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (slave >= 0) {
-			serials_of(slave, depth + 1, list);
-			any = true;
-		}
-	}
-	return any;
-}
-
-static void serials_of(int sysdir, unsigned depth, struct buf *list)
-{
-	static const char *const places[] = { "serial", "device/serial", "device/wwid", "wwid", "../serial", "../device/serial",
-		"../device/wwid", "../wwid" };
-	OWN_BUF struct buf b = BUF_INIT;
-
-	if (depth > 8 || serials_of_slaves(sysdir, depth, list))
-		return;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (small_file(sysdir, places[i], &b)) {
-			buf_printf(list, "%s%s", list->len ? " " : "", b.data);
-			return;
-		}
-}
-
 static int tell_serial(const struct root_facts *r, dev_t dev, struct err *e)
 {
 	OWN_BUF struct buf list = BUF_INIT;
-	OWN_FD int fd = -1;
-	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev), minor(dev));
-	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return 0;
-	serials_of(fd, 0, &list);
+	device_serials(dev, &list);
 	if (buf_finish(&list, e) < 0)
 		return -1;
 	return list.len ? tell_root(r, "serial", list.data, e) : 0;

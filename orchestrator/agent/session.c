@@ -23,6 +23,7 @@ static const struct role {
 	{ "apply", role_apply, WIRE_ACK, true, true },
 	{ "erase", role_erase, WIRE_ACK, false, true },
 	{ "challenge", role_challenge, WIRE_ACK, false, true },
+	{ "scan", role_scan, WIRE_ACK, false, true },
 	{ "facts", role_facts, WIRE_DATA, false, false },
 	{ "exec", role_exec, WIRE_DATA, false, true },
 	{ "survey", role_survey, WIRE_DATA, false, true },

@@ -109,3 +109,35 @@ enum verdict clear_tally_verdict(const struct clear_tally *t, uint64_t expected)
 		return VERDICT_UNKNOWN;
 	return VERDICT_PERFORMED_NOT_PROVABLE;
 }
+
+bool clear_tally_gone(const struct clear_tally *t, uint64_t expected)
+{
+	return expected > 0 && t->objects == expected && t->done + t->absent == expected;
+}
+
+static enum verdict say(const char **why, const char *text, enum verdict v)
+{
+	*why = text;
+	return v;
+}
+
+enum verdict clear_measure_verdict(const struct clear_measure *m, const char **why)
+{
+	if (m->hits)
+		return say(why, "known content is still readable", VERDICT_RESIDUE_FOUND);
+	if (!m->raw)
+		return say(why, "the medium was not searched to its end", VERDICT_UNKNOWN);
+	if (!m->gone)
+		return say(why, "not every object is gone", VERDICT_UNKNOWN);
+	if (!m->direct)
+		return say(why, "the medium could not be read past the page cache", VERDICT_UNKNOWN);
+	if (m->bad)
+		return say(why, "parts of the medium could not be read", VERDICT_UNKNOWN);
+	if (m->blind)
+		return say(why, "nothing shows that the content would be seen on this medium if it were there", VERDICT_BLIND);
+	if (m->guest)
+		return say(why, "nothing was found; the medium is that of a virtual machine", VERDICT_CLEARED_GUEST_LEVEL);
+	if (!m->full)
+		return say(why, "nothing was found in random places", VERDICT_CLEARED_SAMPLED);
+	return say(why, "nothing was found", VERDICT_CLEARED_FULL);
+}

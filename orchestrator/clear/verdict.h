@@ -46,5 +46,24 @@ void clear_tally_add(struct clear_tally *t, enum entry_type type, uint64_t size,
  * result and each is complete, unknown otherwise.  An inventory of nothing is unknown: nothing was measured.
  */
 enum verdict clear_tally_verdict(const struct clear_tally *t, uint64_t expected);
+/* Every one of the expected objects is gone, by us or otherwise. */
+bool clear_tally_gone(const struct clear_tally *t, uint64_t expected);
+
+/* What the search of a medium showed (waybill-witness.5). */
+struct clear_measure {
+	bool raw;		/* it was searched to its end */
+	bool direct;		/* past the page cache */
+	bool full;		/* all of it; else random places */
+	bool blind;		/* the content was not seen before, or nothing shows that it would have been */
+	bool gone;		/* every object of the inventory is gone */
+	bool guest;		/* the medium is what the host of a virtual machine lets it see */
+	uint64_t bad;		/* bytes that could not be read */
+	uint64_t hits;		/* known content that is readable, names and waybill's own copies apart */
+};
+/*
+ * The verdict that this allows, raw being true; *why is a literal that says what decided.  Content that was found outranks what could not be
+ * looked at; everything else that is not as it should be leaves it blind or unknown.
+ */
+enum verdict clear_measure_verdict(const struct clear_measure *m, const char **why);
 
 #endif

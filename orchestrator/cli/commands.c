@@ -140,7 +140,7 @@ const struct command commands[] = {
 	{ "accept", "PACKAGE [--request FILE | --signature FILE.sig] [--except FILE | --refuse --reason TEXT] --to OUT | PLAN --import OUT",
 	  "check and sign a package where it is; bring the answer back", NULL, accept_options, 1, 1, cmd_accept },
 	{ "residue", "PLAN [DATASET[@N]]... --on [HOST:]DEVICE_OR_FILE", "read a medium raw: where is known content still readable?",
-	  NULL, residue_options, 1, -1, NULL },
+	  NULL, residue_options, 1, -1, cmd_residue },
 	{ "certificate", "PLAN [--format txt|json|html]", "the certificate of clearance, from the ledger alone", NULL,
 	  certificate_options, 1, 1, cmd_certificate },
 	{ "record", "PLAN KIND [--at TIME] [--note TEXT] [--attach FILE] [--copy WHAT] [--opinion agree|amend|refuse]",

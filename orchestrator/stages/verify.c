@@ -18,6 +18,7 @@
 #include "places.h"
 #include "persist.h"
 #include "version.h"
+#include "witnesses.h"
 
 const char *verify_side_name(enum verify_side s)
 {
@@ -495,17 +496,17 @@ static int judge(struct verify_result *v, const struct entry *en, struct err *e)
 	return r < 0 ? err_sys(e, "verify") : 0;
 }
 
-static int check_entry(struct run *r, struct archive *a, struct object_check *oc, bool medium, const struct entry *en,
+static int check_entry(struct run *r, struct archive *a, struct object_check *oc, const struct verify_options *o, const struct entry *en,
     const struct location *at, struct err *e)
 {
 	if (((en->has & ENTRY_HAS_XATTR) && check_blob(r, en->xattr, e) < 0) ||
 	    ((en->has & ENTRY_HAS_ACL) && check_blob(r, en->acl, e) < 0))
 		return -1;
 	if (at->kind == LOCATION_NONE)
-		return 0;
-	if (medium && check_object(oc, at, e) < 0)
+		return o->witnesses ? witnesses_entry(o->witnesses, NULL, en, at, e) : 0;
+	if (!o->cached && check_object(oc, at, e) < 0)
 		return -1;
-	return archive_content(a, en, at, NULL, NULL, e);
+	return o->witnesses ? witnesses_entry(o->witnesses, a, en, at, e) : archive_content(a, en, at, NULL, NULL, e);
 }
 
 static int verify_archive(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
@@ -526,9 +527,11 @@ static int verify_archive(struct run *r, const struct plan_dataset *d, const str
 			break;
 		if (run_check(r, e) < 0)
 			return -1;
+		if (o->witnesses)
+			witnesses_next(o->witnesses);
 		if (not_copied(&en))
 			continue;
-		if (check_entry(r, a, &oc, !o->cached, &en, &at, e) < 0 && judge(v, &en, e) < 0)
+		if (check_entry(r, a, &oc, o, &en, &at, e) < 0 && judge(v, &en, e) < 0)
 			return -1;
 		v->checked++;
 		if (at.kind != LOCATION_NONE)

@@ -11,6 +11,7 @@
 #include "loss.h"
 #include "run.h"
 
+struct witnesses;
 enum verify_side { VERIFY_TARGET, VERIFY_SOURCE, VERIFY_ARCHIVE };
 const char *verify_side_name(enum verify_side s);
 bool verify_side_parse(const char *s, enum verify_side *side);
@@ -44,6 +45,8 @@ struct verify_options {
 	bool keep_extra;	/* entries that are in no version are foreign, not differences: what a run asks (foreign: keep) */
 	/* Another place than the plan's (restore tests): host and path; NULL = the plan's. */
 	const char *host, *path;
+	/* archive: every content is decoded through this as well, if it is not NULL (witnesses.h). */
+	struct witnesses *witnesses;
 };
 
 /* 0 when the check was made, whatever its verdict; -1 when it could not be (ERR_UNVERIFIED for an unreadable medium). */

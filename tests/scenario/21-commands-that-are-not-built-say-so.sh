@@ -9,7 +9,6 @@ expect 0 run "$TOP/move.yaml"
 unbuilt() { expect 1 "$@"; says "$ERR" 'not built yet'; }
 unbuilt rehearse move
 unbuilt finish move
-unbuilt residue move --on "$TOP/src"
 unbuilt limit move bandwidth=off
 unbuilt forget move www@1
 unbuilt report move --to "$TOP/report.html"
