@@ -7,6 +7,7 @@
 #include "output.h"
 #include "recorded.h"
 #include "runner.h"
+#include "takeover.h"
 
 static void show_difference(const char *diff)
 {
@@ -68,7 +69,8 @@ static void last_line(struct cli_context *c, struct job *j, const struct runner_
 
 	if (c->json) {
 		json_t *o = json_pack("{s:s,s:i,s:s,s:s,s:s,s:s}", "event", "result", "exit", code, "reason",
-		    code ? word_of(why->class) : res->reason, "text", why->text, "serving", "unknown", "head", head);
+		    code ? word_of(why->class) : res->reason, "text", why->text, "serving",
+		    j->run_open ? takeover_serving(&j->run) : "unknown", "head", head);
 
 		if (out_json(c, o, &e) < 0)
 			out_error(&e);
@@ -94,12 +96,14 @@ int cmd_run(struct cli_context *c, int argc, char **argv, struct err *e)
 		return -1;
 	r = job_watch_signals(&j, e) < 0 || job_open_runner(&j, c, argv[0], false, e) < 0 ? -1 : go(&j, &res, e);
 	/* An interrupted run is one, whatever the torn connections said. */
-	if (r < 0 && j.run_open && atomic_load(&j.run.cancelled) && e->class != ERR_CANCELLED) {
+	if (r < 0 && j.run_open && atomic_load(&j.run.cancelled) && !atomic_load(&j.run.gave_up) && e->class != ERR_CANCELLED &&
+	    e->class != ERR_DOWN && e->class != ERR_INTEGRITY) {
 		err_set(e, ERR_CANCELLED, "interrupted");
 		err_hint(e, "the same command goes on from here");
 	}
 	if (j.progress)
 		progress_clear(j.progress);
 	last_line(c, &j, &res, e);
+	job_say_serving(&j);
 	return r < 0 ? -1 : out_finish(e);
 }

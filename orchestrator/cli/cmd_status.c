@@ -8,6 +8,7 @@
 #include "job.h"
 #include "output.h"
 #include "runner.h"
+#include "takeover.h"
 #include "workspace.h"
 
 static const char *verdict_of(const struct standing_dataset *d)
@@ -140,12 +141,33 @@ static void print_people(struct cli_context *c, const json_t *approvals, const j
 		print_waiting(c, row);
 }
 
+/* First of all: is production frozen because somebody's run was cut? */
+static void print_takeover(struct job *j)
+{
+	const struct standing *s = &j->run.standing;
+	double predicted = takeover_predict(&j->run);
+	char at[CLOCK_TEXT], time[OUT_SIZE];
+
+	if (takeover_interrupted(&j->run))
+		out_text(j->c, "PRODUCTION HAS BEEN FROZEN SINCE %s: go on with waybill run %s, or go back with waybill rollback %s\n",
+		    clock_text(s->frozen_at, j->plan->timezone, at), j->plan->name, j->plan->name);
+	if (!plan_takes_over(j->plan))
+		return;
+	out_text(j->c, "serving: %s", takeover_serving(&j->run));
+	if (s->phase == PHASE_LIVE && predicted >= 0)
+		out_text(j->c, "; predicted freeze: %s", out_duration(predicted, time));
+	if (s->freeze_seconds > 0)
+		out_text(j->c, "; the last freeze took %.1f s, predicted were %.1f s", s->freeze_seconds, s->predicted_freeze);
+	out_text(j->c, "\n");
+}
+
 static void print_status(struct job *j, const json_t *approvals, const json_t *waits, const char *next)
 {
 	struct cli_context *c = j->c;
 	const struct standing *s = &j->run.standing;
 	char size[OUT_SIZE];
 
+	print_takeover(j);
 	out_text(c, "plan %s (%s), version %" PRIu64 ", %" PRIu64 " events, head %.12s\n", j->plan->name, plan_kind_name(j->plan->kind), s->plan_version,
 	    s->count, s->head);
 	if (s->clearing)
@@ -163,6 +185,13 @@ static void print_status(struct job *j, const json_t *approvals, const json_t *w
 	out_text(c, "next: %s\n", next ? next : "?");
 }
 
+static json_t *prediction(const struct job *j)
+{
+	double s = plan_takes_over(j->plan) ? takeover_predict(&j->run) : -1;
+
+	return s < 0 ? json_null() : json_real(s);
+}
+
 static int one(struct cli_context *c, const char *arg, json_t **out, struct err *e)
 {
 	OWN_JOB struct job j = JOB_INIT;
@@ -176,10 +205,11 @@ static int one(struct cli_context *c, const char *arg, json_t **out, struct err 
 	}
 	next = next_line(&j, waits);
 	print_status(&j, approvals, waits, next);
-	*out = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:n,s:s,s:s,s:I,s:b}", "plan", j.plan->name, "kind", plan_kind_name(j.plan->kind),
-	    "digest", j.run.standing.plan_digest, "serving", "unknown", "stages", stage_rows(&j), "datasets", dataset_rows(&j.run.standing),
-	    "waits_for", waits, "approvals", approvals, "predicted_freeze_s", "next", next ? next : "", "head", j.run.standing.head,
-	    "events", (json_int_t)j.run.standing.count, "clearing", j.run.standing.clearing);
+	*out = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:s,s:I,s:b,s:b}", "plan", j.plan->name, "kind", plan_kind_name(j.plan->kind),
+	    "digest", j.run.standing.plan_digest, "serving", takeover_serving(&j.run), "stages", stage_rows(&j), "datasets", dataset_rows(&j.run.standing),
+	    "waits_for", waits, "approvals", approvals, "predicted_freeze_s", prediction(&j), "next", next ? next : "", "head", j.run.standing.head,
+	    "events", (json_int_t)j.run.standing.count, "clearing", j.run.standing.clearing, "frozen",
+	    takeover_interrupted(&j.run));
 	return *out ? 0 : err_set(e, ERR_TEMPORARY, "out of memory");
 }
 

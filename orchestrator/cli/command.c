@@ -92,6 +92,8 @@ int cli_main(int argc, char **argv)
 			failure_json(&c, &e, code);
 		out_error(&e);
 	}
+	if (*c.last_words)
+		(void)fprintf(stderr, "%s\n", c.last_words);
 	log_setup(LOG_WARN, -1);
 	free(c.found);
 	free(c.root);

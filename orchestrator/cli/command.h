@@ -56,6 +56,7 @@ struct cli_context {
 	const struct command *command;	/* the one that runs */
 	struct cli_found *found;	/* options of the command */
 	size_t nfound;
+	char last_words[40];		/* last line on standard error, or "" */
 	bool printed_json;		/* an object went to stdout already */
 
 	char *root;			/* the folder that holds .waybill, once cli_workspace found it */
@@ -139,6 +140,8 @@ int cmd_residue(struct cli_context *c, int argc, char **argv, struct err *e) MUS
 int cmd_certificate(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_record(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_abandon(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
+int cmd_rollback(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
+int cmd_finish(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_audit(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 
 #endif

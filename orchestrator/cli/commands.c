@@ -121,10 +121,13 @@ const struct command commands[] = {
 	  "--as says who. With --key the text is made and signed at once; --request writes the text to sign, which is signed "
 	  "anywhere with `ssh-keygen -Y sign`, and --signature brings it back.",
 	  approve_options, 2, 2, cmd_approve },
-	{ "rollback", "PLAN [--yes]", "undo what began with freeze", NULL, rollback_options, 1, 1, NULL },
+	{ "rollback", "PLAN [--yes]", "undo what began with freeze",
+	  "Runs the rollback hooks, puts swapped places back and runs the thaw hooks. Works from freeze on until rollback.until or finish; may "
+	  "be repeated. Exit 9: it could not be done, production may be down.", rollback_options, 1, 1, cmd_rollback },
 	{ "rehearse", "PLAN [--keep]", "run onto the plan's rehearsal places, production untouched", NULL, rehearse_options, 1, 1,
 	  NULL },
-	{ "finish", "PLAN", "point of no return: drop what roll-back would need", NULL, NULL, 1, 1, NULL },
+	{ "finish", "PLAN", "point of no return: drop what roll-back would need", NULL, NULL, 1, 1,
+	  cmd_finish },
 	{ "log", "PLAN [DATASET]", "the events of a plan, or the versions of a dataset", NULL, NULL, 1, 2, cmd_log },
 	{ "show", "PLAN DATASET[@N] [PATH] [--skipped]", "a manifest, or one entry of it",
 	  "Prints the canonical lines, whose SHA-256 is the root of the version: waybill show PLAN D@N | sha256sum.",

@@ -38,6 +38,10 @@ int job_open(struct job *j, struct cli_context *c, const char *arg, struct err *
  * nor epoch, and the ledger may not know the plan.  options (j->options) are the caller's to fill before.
  */
 int job_open_runner(struct job *j, struct cli_context *c, const char *arg, bool dry, struct err *e) MUST_CHECK;
+/* For rollback, finish and rehearse: the plan as the ledger has it, the run's lock taken, a new epoch. */
+int job_open_undo(struct job *j, struct cli_context *c, const char *arg, struct err *e) MUST_CHECK;
+/* Has `serving: SIDE` printed as the last line on standard error; plans that never take over say nothing. */
+void job_say_serving(struct job *j);
 /* SIGINT, SIGTERM and SIGHUP cancel the run from now on; a third one ends the process. */
 int job_watch_signals(struct job *j, struct err *e) MUST_CHECK;
 

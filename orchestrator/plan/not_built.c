@@ -21,15 +21,6 @@ static int check_dataset(const struct plan *p, const struct plan_dataset *d, str
 	return 0;
 }
 
-/* Hooks of the point `done` belong to `waybill finish`: a run never reaches them. */
-static int check_hooks(const struct plan *p, struct err *e)
-{
-	for (int i = 0; i < POINT_COUNT; i++)
-		if (i != POINT_DONE && p->hooks[i].n)
-			return no(e, p, p->hooks[i].v[0].pos, "hooks");
-	return 0;
-}
-
 int plan_not_built(const struct plan *p, struct err *e)
 {
 	const struct plan_pos nowhere = { 0, 0 };
@@ -37,8 +28,8 @@ int plan_not_built(const struct plan *p, struct err *e)
 	for (size_t i = 0; i < p->ndatasets; i++)
 		if (check_dataset(p, &p->datasets[i], e) < 0)
 			return -1;
-	if (check_hooks(p, e) < 0)
-		return -1;
+	if (p->rollback.save.n)
+		return no(e, p, nowhere, "rollback.save");
 	if (p->package.encrypt.n)
 		return no(e, p, nowhere, "package.encrypt");
 	if (!p->archive.keep)

@@ -54,6 +54,8 @@ static char *list_name(const char *folder, const char *written, struct err *e)
 	return buf_take(&b);
 }
 
+char *plan_sum_hook_name(const char *written, struct err *e) { return list_name("hooks", written, e); }
+
 /* Room for one more file; it belongs to s and is disposed with it. */
 static struct plan_file *add_slot(struct plan_sum *s, struct err *e)
 {

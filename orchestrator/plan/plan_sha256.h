@@ -40,5 +40,7 @@ void plan_sum_dispose(struct plan_sum *s);
 int plan_sum_make(const struct plan *p, struct plan_sum *out, struct err *e) MUST_CHECK;
 /* NULL when there is none of that name. */
 const struct plan_file *plan_sum_file(const struct plan_sum *s, const char *name);
+/* The list's name of a hook as the plan writes it; owned; NULL with *e. */
+char *plan_sum_hook_name(const char *written, struct err *e);
 
 #endif

@@ -449,7 +449,8 @@ static int check_deletions(struct pass *p, struct err *e)
 		err_set(e, ERR_REFUSED, "%s is empty, but version %" PRIu64 " has %" PRIu64 " entries", place, p->last, p->last_entries);
 		return err_hint(e, "mount or restore the source; nothing was deleted and nothing recorded");
 	}
-	if (p->d->to.host && p->d->files.delete && p->gone_count * 100 > p->last_entries * cap && p->gone_count > 10 && !p->r->o->yes) {
+	if (p->d->to.host && p->d->files.delete && p->gone_count * 100 > p->last_entries * cap && p->gone_count > 10 && !p->r->o->yes &&
+	    p->r->standing.phase == PHASE_LIVE) {	/* limits are void while frozen */
 		err_set(e, ERR_WAITING, "%s: %" PRIu64 " of %" PRIu64 " entries are gone, more than limits.deletes (%" PRIu64 " %%)",
 		    place, p->gone_count, p->last_entries, cap);
 		return err_hint(e, "if that is right, run again with --yes");

@@ -121,6 +121,10 @@ static int check_allowed(struct run *r, const struct plan *old, struct err *e)
 		return err_set(e, ERR_REFUSED, "plan %s is clearing: it cannot be edited until that is finished; put the recorded text back", r->plan->name);
 	if (r->standing.cleared)
 		return err_set(e, ERR_REFUSED, "plan %s has cleared its source: nothing of it can be run again; put the recorded text back", r->plan->name);
+	if (r->standing.phase != PHASE_LIVE) {
+		err_set(e, ERR_REFUSED, "plan %s has frozen or taken over production: it cannot be edited; put the recorded text back", r->plan->name);
+		return err_hint(e, "or go back first: waybill rollback %s", r->plan->name);
+	}
 	if (old->kind != r->plan->kind)
 		return err_set(e, ERR_REFUSED, "plan %s was recorded as a %s and cannot become a %s; give the new one another name",
 		    r->plan->name, plan_kind_name(old->kind), plan_kind_name(r->plan->kind));

@@ -66,6 +66,9 @@ int run_open_hosts(struct run *r, const struct plan *plan, const struct run_opti
 	r->o = o;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	atomic_init(&r->cancelled, false);
+	atomic_init(&r->shielded, false);
+	atomic_init(&r->gave_up, false);
+	atomic_init(&r->may_give_up, false);
 	return (r->hosts = calloc(plan->nhosts, sizeof(*r->hosts))) ? 0 : err_sys(e, "run");
 }
 

@@ -30,6 +30,7 @@ struct run_view {		/* who watches; any function may be NULL */
 	void *ctx;
 	void (*progress)(void *ctx, const struct run_progress *p);
 	void (*stage)(void *ctx, const char *stage, const char *state, const char *text);
+	bool (*confirm)(void *ctx, const char *question);	/* a person at a terminal said yes */
 };
 
 struct run_options {		/* borrowed */
@@ -62,6 +63,9 @@ struct run {
 	pthread_mutex_t lock;
 	struct wire *wires[RUN_WIRES];	/* open sessions, for run_cancel */
 	atomic_bool cancelled;
+	atomic_bool may_give_up;	/* frozen, and not yet cutting over (give_up.h) */
+	atomic_bool gave_up;		/* cutover.give_up came before the cut-over, and cancelled the run */
+	atomic_bool shielded;		/* undoing: a signal no longer stops it (run_shield) */
 };
 
 /* w, plan, o and view stay the caller's.  Replays the ledger; plan_digest NULL: the recorded one.  Takes a new epoch when runner is true. */
@@ -76,6 +80,13 @@ void run_close(struct run *r);
 void run_cancel(struct run *r);
 /* -1 (ERR_CANCELLED) after run_cancel. */
 int run_check(struct run *r, struct err *e) MUST_CHECK;
+
+/*
+ * From here on nothing is cancelled any more: what froze is thawed, and what took over is rolled back, whatever signals come.
+ * Signals that came before stay known (r->cancelled).
+ */
+void run_shield(struct run *r);
+void run_unshield(struct run *r);
 
 void run_show_stage(struct run *r, const char *stage, const char *state, const char *text);
 void run_show_progress(struct run *r, const struct run_progress *p);
@@ -105,6 +116,8 @@ int run_log_in(struct run *r, const char *name, struct host **out, struct err *e
 void run_hang_up(struct run *r, struct run_slot *slot);
 /* As run_log_in, with its agent in place. */
 int run_host(struct run *r, const char *name, struct host **out, struct err *e) MUST_CHECK;
+/* Ends the host's connection, so that the next use makes a new one; no session may be open there. */
+void run_host_drop(struct run *r, const char *name);
 /* Starts a role at root; start is encoded (epoch is filled in).  READY has been received when 0. */
 int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,
     struct session **out, struct err *e) MUST_CHECK;

@@ -3,22 +3,18 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "clock.h"
 #include "esc.h"
 #include "gates.h"
+#include "give_up.h"
 #include "log.h"
-
-static int nothing_to_do(struct run *r, struct err *e)
-{
-	(void)r;
-	(void)e;
-	return 0;
-}
+#include "takeover.h"
+#include "undo.h"
 
 static int (*const stage_functions[STAGE_COUNT])(struct run *, struct err *) = {
 	[STAGE_PREFLIGHT] = stage_preflight, [STAGE_COPY] = stage_copy,
-	/* freeze, cutover and smoke act through hooks, swap and merge only: plan_not_built refuses plans that have any */
-	[STAGE_FREEZE] = nothing_to_do, [STAGE_FINAL] = stage_final, [STAGE_VERIFY] = stage_verify,
-	[STAGE_CUTOVER] = nothing_to_do, [STAGE_SMOKE] = nothing_to_do,
+	[STAGE_FREEZE] = stage_freeze, [STAGE_FINAL] = stage_final, [STAGE_VERIFY] = stage_verify,
+	[STAGE_CUTOVER] = stage_cutover, [STAGE_SMOKE] = stage_smoke,
 	[STAGE_PACKAGE] = stage_package, [STAGE_ACCEPT] = stage_accept, [STAGE_RESTORE_TEST] = stage_restore_test,
 	[STAGE_CLEAR] = stage_clear, [STAGE_CERTIFY] = stage_certify,
 };
@@ -64,7 +60,7 @@ const enum plan_stage *runner_next(const struct run *r)
 	if (i == p->nstages)
 		return repeats(p) && copy >= 0 ? &p->stages[copy] : NULL;
 	/* Until something froze, was packed or cleared, going on means looking at the live source again. */
-	if (copy >= 0 && (int)i > copy && p->stages[i] <= STAGE_VERIFY && !plan_takes_over(p))
+	if (copy >= 0 && (int)i > copy && p->stages[i] <= STAGE_CUTOVER && r->standing.phase == PHASE_LIVE)
 		return &p->stages[copy];
 	if (copy >= 0 && (int)i > copy && repeats(p))
 		return &p->stages[copy];
@@ -79,12 +75,15 @@ static int check_gates(struct run *r, enum plan_stage s, struct err *e)
 	if (s != STAGE_FREEZE) {
 		bool looked_at = s >= STAGE_FINAL && s <= STAGE_SMOKE && freeze >= 0 && freeze < plan_stage_index(r->plan, s);
 
-		return looked_at ? 0 : gate_pass(r, plan_stage_name(s), e);
+		if (looked_at || gate_pass(r, plan_stage_name(s), e) < 0)
+			return looked_at ? 0 : -1;
+		return s == STAGE_CUTOVER && r->standing.phase == PHASE_LIVE ? takeover_ready(r, e) : 0;
 	}
 	for (enum plan_stage g = STAGE_FREEZE; g <= STAGE_SMOKE; g++)
 		if (plan_stage_index(r->plan, g) >= freeze && gate_pass(r, plan_stage_name(g), e) < 0)
 			return -1;
-	return 0;
+	/* A run that was cut while frozen goes on: it was asked before. */
+	return r->standing.phase == PHASE_LIVE ? takeover_ready(r, e) : 0;
 }
 
 static int blocked_by_failures(struct run *r, enum plan_stage s, struct err *e)
@@ -198,6 +197,41 @@ static int find_until(struct run *r, const enum plan_stage *from, int *until, st
 	return 0;
 }
 
+/* What a run finds that was cut while production was frozen: said first, and brought to an end or gone on with. */
+static int go_on_frozen(struct run *r, struct err *e)
+{
+	char at[CLOCK_TEXT];
+
+	if (undo_pending(r, e) < 0)
+		return -1;
+	if (!takeover_interrupted(r))
+		return 0;
+	log_warn("plan %s HAS BEEN FROZEN SINCE %s; it goes on from there", r->plan->name,
+	    clock_text(r->standing.frozen_at, r->plan->timezone, at));
+	if (!r->plan->cutover.give_up || clock_now_ns() / 1000000000 < r->plan->cutover.give_up)
+		return 0;
+	atomic_store(&r->gave_up, true);
+	return undo_after(r, STAGE_FREEZE, e);
+}
+
+static int run_stages(struct run *r, const enum plan_stage *next, int until, struct err *e)
+{
+	OWN(give_up_stopp) struct give_up *watch = NULL;
+
+	if (give_up_start(r, &watch, e) < 0)
+		return -1;
+	for (int i = (int)(next - r->plan->stages); i <= until; i++) {
+		enum plan_stage s = r->plan->stages[i];
+
+		give_up_arm(r, s < STAGE_CUTOVER && takeover_interrupted(r));
+		if (run_stage(r, s, e) < 0) {
+			give_up_arm(r, false);
+			return undo_after(r, s, e);
+		}
+	}
+	return 0;
+}
+
 int runner_run(struct run *r, struct runner_result *out, struct err *e)
 {
 	const enum plan_stage *next;
@@ -208,15 +242,16 @@ int runner_run(struct run *r, struct runner_result *out, struct err *e)
 	out->reason = "only";
 	if (r->o->only && r->o->only[0])
 		return run_only(r, e);
+	if (go_on_frozen(r, e) < 0)
+		return -1;
 	if (!(next = runner_next(r))) {
 		out->reason = "finished";
 		return 0;
 	}
 	if (find_until(r, next, &until, e) < 0)
 		return -1;
-	for (int i = (int)(next - r->plan->stages); i <= until; i++)
-		if (run_stage(r, r->plan->stages[i], e) < 0)
-			return -1;
+	if (takeover_ends_well(r, r->plan->stages[until], e) < 0 || run_stages(r, next, until, e) < 0)
+		return -1;
 	out->reason = at_end(r) ? "done" : "until";
 	return 0;
 }

@@ -22,6 +22,9 @@ const enum plan_stage *runner_next(const struct run *r);
 /* Stages, one file each; 0 = done. */
 int stage_preflight(struct run *r, struct err *e) MUST_CHECK;
 int stage_copy(struct run *r, struct err *e) MUST_CHECK;
+int stage_freeze(struct run *r, struct err *e) MUST_CHECK;
+int stage_cutover(struct run *r, struct err *e) MUST_CHECK;
+int stage_smoke(struct run *r, struct err *e) MUST_CHECK;
 int stage_final(struct run *r, struct err *e) MUST_CHECK;
 int stage_verify(struct run *r, struct err *e) MUST_CHECK;
 int stage_package(struct run *r, struct err *e) MUST_CHECK;

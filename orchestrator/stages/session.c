@@ -27,7 +27,7 @@ static void register_wire(struct run *r, struct wire *w)
 			break;
 		}
 	pthread_mutex_unlock(&r->lock);
-	if (atomic_load(&r->cancelled))
+	if (atomic_load(&r->cancelled) && !atomic_load(&r->shielded))
 		wire_cancel(w);
 }
 
@@ -45,14 +45,23 @@ void run_cancel(struct run *r)
 	atomic_store(&r->cancelled, true);
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < RUN_WIRES; i++)
-		if (r->wires[i])
+		if (r->wires[i] && !atomic_load(&r->shielded))
 			wire_cancel(r->wires[i]);
 	pthread_mutex_unlock(&r->lock);
 }
 
+void run_shield(struct run *r)
+{
+	pthread_mutex_lock(&r->lock);
+	atomic_store(&r->shielded, true);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void run_unshield(struct run *r) { atomic_store(&r->shielded, false); }
+
 int run_check(struct run *r, struct err *e)
 {
-	if (!atomic_load(&r->cancelled))
+	if (!atomic_load(&r->cancelled) || atomic_load(&r->shielded))
 		return 0;
 	err_set(e, ERR_CANCELLED, "interrupted");
 	return err_hint(e, "the same command goes on from here");
@@ -153,6 +162,14 @@ static int open_wire(struct session *s, const struct wire_options *o, struct err
 	if (channel_close(take_ptr(&s->channel), &status, &tail, &ignored) == 0 && tail.len)
 		err_hint(e, "on its standard error: %s", proc_last_line(&tail, line));
 	return -1;
+}
+
+void run_host_drop(struct run *r, const char *name)
+{
+	const struct plan_host *h = plan_host(r->plan, name);
+
+	if (h)
+		r->hosts[h - r->plan->hosts].lost = true;
 }
 
 static int start_role(struct session *s, const char *role, struct msg_start *start, struct err *e)

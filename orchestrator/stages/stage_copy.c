@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "esc.h"
+#include "hooks.h"
 #include "log.h"
 #include "pass.h"
 #include "persist.h"
@@ -93,12 +94,41 @@ static int one_pass(struct run *r, const struct plan_dataset *d, const char *sta
 	return 0;
 }
 
-static int pass_over_all(struct run *r, const char *stage, struct sums *s, struct err *e)
+static int every_dataset(struct run *r, const char *stage, struct sums *s, struct err *e)
 {
 	for (size_t i = 0; i < r->plan->ndatasets; i++)
 		if (runner_wants(r, &r->plan->datasets[i]) && one_pass(r, &r->plan->datasets[i], stage, s, e) < 0)
 			return -1;
 	return 0;
+}
+
+/* after-copy undoes what before-copy did (a snapshot): also when the pass failed, and when somebody pressed Ctrl-C. */
+static int after_copy(struct run *r, struct hooks_call *c, bool failed, struct err *e)
+{
+	struct err late = ERR_INIT;
+	int res;
+
+	c->point = POINT_AFTER_COPY;
+	c->outcome = failed ? "failed" : "done";
+	c->go_on = true;
+	run_shield(r);
+	res = hooks_run(r, c, &late);
+	run_unshield(r);
+	if (res == 0)
+		return failed ? -1 : 0;
+	if (failed)
+		log_error("%s", late.text);
+	else
+		*e = late;
+	return -1;
+}
+
+static int pass_over_all(struct run *r, const char *stage, unsigned pass, struct sums *s, struct err *e)
+{
+	struct hooks_call c = { .point = POINT_BEFORE_COPY, .stage = stage, .pass = pass };
+	bool failed = hooks_run(r, &c, e) < 0 || every_dataset(r, stage, s, e) < 0;
+
+	return after_copy(r, &c, failed, e);
 }
 
 static int blocked(struct run *r, const struct sums *s, struct err *e)
@@ -125,7 +155,7 @@ int stage_copy(struct run *r, struct err *e)
 		if (pass > 1 && window_open(r, &closed) < 0)
 			break;
 		memset(&s, 0, sizeof(s));
-		if (pass_over_all(r, "copy", &s, e) < 0)
+		if (pass_over_all(r, "copy", (unsigned)pass, &s, e) < 0)
 			return -1;
 		if (s.seconds < (double)r->plan->passes.until_s)
 			break;
@@ -140,7 +170,7 @@ int stage_final(struct run *r, struct err *e)
 	/* A migration without freeze has nothing that the live passes did not do. */
 	if (r->plan->kind == PLAN_MIGRATION && !r->plan->hooks[POINT_FREEZE].n)
 		return 0;
-	if (pass_over_all(r, "final", &s, e) < 0)
+	if (pass_over_all(r, "final", 1, &s, e) < 0)
 		return -1;
 	return blocked(r, &s, e);
 }

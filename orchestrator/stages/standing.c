@@ -127,6 +127,8 @@ static int take_check(struct standing *s, const struct ledger_event *ev, const j
 	c->medium = strcmp(text_of(j, "read"), "medium") == 0;
 	c->full = json_is_true(json_object_get(j, "full"));
 	c->seq = ev->seq;
+	if (c == &d->target && json_object_get(j, "seconds"))
+		d->verify_seconds = json_number_value(json_object_get(j, "seconds"));
 	(void)clock_parse(ev->at, NULL, &c->at);
 	return 0;
 }
@@ -167,11 +169,86 @@ static void reopen_from_copy(struct standing *s)
 		s->stages[i] = STAGE_OPEN;
 }
 
+/* ---- freeze, cut-over and back ---- */
+
+static void take_hook(struct standing *s, const json_t *j)
+{
+	const char *point = text_of(j, "point");
+
+	for (int p = 0; p < POINT_COUNT; p++)
+		if (strcmp(point, plan_point_name((enum plan_point)p)) == 0)
+			s->hook_seconds[p] += json_number_value(json_object_get(j, "seconds"));
+}
+
+static void froze(struct standing *s, const struct ledger_event *ev, const json_t *j)
+{
+	const json_t *predicted = json_object_get(j, "predicted_s");
+
+	s->phase = PHASE_FREEZING;
+	(void)clock_parse(ev->at, NULL, &s->frozen_at);
+	s->froze_ms = json_integer_value(json_object_get(j, "at_ms"));
+	s->predicted_freeze = json_is_number(predicted) ? json_number_value(predicted) : -1;
+	s->hook_seconds[POINT_FREEZE] = s->hook_seconds[POINT_CUTOVER] = 0;
+}
+
+/* A freeze or cut-over without "started" before it has nothing to undo: the plan has no hooks and no swap. */
+static void take_phase(struct standing *s, const struct ledger_event *ev, const json_t *j)
+{
+	bool started = strcmp(ev->state, "started") == 0, done = strcmp(ev->state, "done") == 0;
+
+	if (strcmp(ev->stage, "freeze") == 0 && started) {
+		froze(s, ev, j);
+	} else if (strcmp(ev->stage, "freeze") == 0 && done && s->phase == PHASE_FREEZING) {
+		s->phase = PHASE_FROZEN;
+	} else if (strcmp(ev->stage, "cutover") == 0 && started) {
+		s->phase = PHASE_CUTTING;
+	} else if (strcmp(ev->stage, "cutover") == 0 && done && s->phase == PHASE_CUTTING) {
+		s->phase = PHASE_CUT;
+		s->freeze_seconds = json_number_value(json_object_get(j, "freeze_s"));
+	} else if (strcmp(ev->stage, "finish") == 0 && (started || done)) {
+		s->phase = started ? PHASE_FINISHING : PHASE_FINISHED;
+	} else if (strcmp(ev->stage, "smoke") == 0) {
+		s->smoke_blind = strcmp(ev->state, "failed") == 0 && json_integer_value(json_object_get(j, "exit")) == 9;
+	}
+}
+
+/* thaw and rollback: the source serves again, and the plan stands at copy. */
+static void take_undo(struct standing *s, const struct ledger_event *ev)
+{
+	bool rollback = strcmp(ev->stage, "rollback") == 0;
+
+	if (strcmp(ev->state, "started") == 0 || strcmp(ev->state, "failed") == 0)
+		s->phase = rollback ? PHASE_ROLLING : PHASE_THAWING;
+	if (strcmp(ev->state, "done") != 0)
+		return;
+	s->phase = PHASE_LIVE;
+	s->round += rollback;
+	s->smoke_blind = false;
+	reopen_from_copy(s);
+}
+
+static void take_rehearsal(struct standing *s, const struct ledger_event *ev, const json_t *j)
+{
+	const char *name;
+	const json_t *one;
+
+	if (strcmp(ev->state, "done") != 0)
+		return;
+	s->rehearsed = true;
+	json_object_foreach(json_object_get(j, "datasets"), name, one) {
+		struct standing_dataset *d = standing_dataset(s, name);
+
+		if (d)
+			d->rehearsed = json_number_value(json_object_get(one, "seconds"));
+	}
+}
+
 static int take_plan(struct standing *s, const struct ledger_event *ev, const json_t *j)
 {
 	if (strcmp(ev->state, "recorded") == 0 || strcmp(ev->state, "amended") == 0) {
 		(void)snprintf(s->plan_digest, sizeof(s->plan_digest), "%s", ev->plan_digest);
 		s->plan_version = number_of(j, "version");
+		s->rehearsed = false;
 		for (int i = 0; i < STAGE_COUNT; i++)
 			s->stages[i] = STAGE_OPEN;
 	} else if (strcmp(ev->state, "abandoned") == 0) {
@@ -231,10 +308,13 @@ int standing_apply(struct standing *s, const struct ledger_event *ev, struct err
 		r = take_plan(s, ev, j);
 	else
 		r = take_stage(s, ev, j, e);
-	if (strcmp(ev->stage, "rollback") == 0 && strcmp(ev->state, "done") == 0) {
-		s->round++;
-		reopen_from_copy(s);
-	}
+	take_phase(s, ev, j);
+	if (strcmp(ev->state, "hook") == 0)
+		take_hook(s, j);
+	if (strcmp(ev->stage, "rollback") == 0 || strcmp(ev->stage, "thaw") == 0)
+		take_undo(s, ev);
+	if (strcmp(ev->stage, "rehearse") == 0)
+		take_rehearsal(s, ev, j);
 	json_decref(j);
 	return r;
 }

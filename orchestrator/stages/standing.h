@@ -11,6 +11,18 @@
 enum stage_state { STAGE_OPEN, STAGE_STARTED, STAGE_DONE, STAGE_WAITING, STAGE_FAILED, STAGE_REFUSED };
 const char *stage_state_name(enum stage_state s);
 
+/*
+ * How far a take-over has come.  What is between two quiet states (live, frozen, cut, finished) was cut short when it is met at the
+ * start of a run.
+ */
+enum standing_phase {
+	PHASE_LIVE,		/* nothing was touched, or all of it was undone */
+	PHASE_FREEZING, PHASE_FROZEN,
+	PHASE_CUTTING, PHASE_CUT,
+	PHASE_THAWING, PHASE_ROLLING,	/* begun; or failed */
+	PHASE_FINISHING, PHASE_FINISHED
+};
+
 struct standing_check {		/* the last verification of one dataset and side */
 	uint64_t version;
 	char verdict[16];	/* match, mismatch, unverified, or "" */
@@ -24,6 +36,8 @@ struct standing_dataset {
 	uint64_t version;		/* newest, 0 = none */
 	uint64_t entries, bytes, failed, unsettled;
 	double seconds;			/* the newest pass took */
+	double verify_seconds;		/* the last verification at the target took */
+	double rehearsed;		/* what its last rehearsal took for the last pass and its verification; 0 = none */
 	bool foreign_known;		/* the target was looked at before the first copy ... */
 	char foreign[DIGEST_HEX];	/* ... and this is the list of what was there ("" = nothing) */
 	struct loss_rights rights;	/* of the target's agent, as announced: by the last preflight or version */
@@ -46,6 +60,14 @@ struct standing {
 	int64_t stage_at[STAGE_COUNT];
 	struct standing_dataset *datasets;	/* owned; in order of first appearance */
 	size_t dataset_count;
+	enum standing_phase phase;
+	int64_t frozen_at;		/* seconds since the epoch; of the last freeze */
+	int64_t froze_ms;		/* the same by the wall clock, in milliseconds */
+	double predicted_freeze;	/* seconds, as said at the last freeze; < 0 = could not be */
+	double freeze_seconds;		/* the last freeze took; 0 = not known */
+	double hook_seconds[POINT_COUNT];	/* the hooks of a point took when they last ran; 0 = never */
+	bool smoke_blind;		/* the last smoke test could not be run to its end */
+	bool rehearsed;			/* a rehearsal of this version of the plan was good */
 	unsigned round;			/* 1, and one more after each rollback */
 	bool abandoned;
 	bool clearing;			/* `clear started` without `clear done` */

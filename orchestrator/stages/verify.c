@@ -560,6 +560,7 @@ static int attempt(void *ctx, struct err *e)
 int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
 {
 	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+	int64_t began = clock_mono_ns();
 
 	if (!s || !s->version) {
 		err_set(e, ERR_USAGE, "dataset %s of plan %s has no version yet", d->name, r->plan->name);
@@ -572,7 +573,10 @@ int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_
 	v->full = o->full || o->side == VERIFY_ARCHIVE || o->path != NULL;
 	if (v->version > s->version)
 		return err_set(e, ERR_USAGE, "dataset %s has no version %" PRIu64 "; the newest is %" PRIu64, d->name, v->version, s->version);
-	return persist(r, attempt, &(struct attempt){ r, d, o, v }, e);
+	if (persist(r, attempt, &(struct attempt){ r, d, o, v }, e) < 0)
+		return -1;
+	v->seconds = (double)(clock_mono_ns() - began) / 1e9;
+	return 0;
 }
 
 json_t *verify_json(const struct verify_result *v, size_t limit)
@@ -589,12 +593,13 @@ json_t *verify_json(const struct verify_result *v, size_t limit)
 		    v->losses[i].what, "expected", v->losses[i].expected, "found", v->losses[i].found));
 	for (size_t i = 0; i < v->foreign_count && i < limit; i++)
 		(void)json_array_append_new(foreign, json_string(v->foreign[i]));
-	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I,s:o,s:o,s:I}", "dataset", v->dataset, "version",
+	return json_pack("{s:s,s:I,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:o,s:I,s:o,s:I,s:o,s:I,s:o,s:o,s:I,s:f}", "dataset", v->dataset, "version",
 	    (json_int_t)v->version, "side", verify_side_name(v->side), "read", v->cached ? "cached" : "medium",
 	    "full", v->full, "verdict", verify_verdict(v), "checked", (json_int_t)v->checked, "reread", (json_int_t)v->read, "challenged", (json_int_t)v->challenged,
 	    "bytes", (json_int_t)v->bytes, "differences", diff, "difference_count", (json_int_t)v->difference_total,
 	    "unverified", unv, "unverified_count", (json_int_t)v->unverified_total, "foreign", foreign,
-	    "foreign_count", (json_int_t)v->foreign_total, "losses", loss_counts_json(&v->lost), "loss_list", lost, "loss_count", (json_int_t)v->loss_total);
+	    "foreign_count", (json_int_t)v->foreign_total, "losses", loss_counts_json(&v->lost), "loss_list", lost, "loss_count", (json_int_t)v->loss_total,
+	    "seconds", v->seconds);
 }
 
 int verify_record(struct run *r, const char *stage, const struct verify_result *v, struct err *e)

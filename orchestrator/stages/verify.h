@@ -26,6 +26,7 @@ struct verify_result {
 	uint64_t version;
 	enum verify_side side;
 	bool cached, full;
+	double seconds;				/* it took */
 	uint64_t challenged;			/* questions with a nonce: contents, or ranges of large ones (challenge.h) */
 	uint64_t checked, read, bytes;	/* entries compared, of them contents re-read, and their bytes */
 	struct verify_difference *differences; size_t difference_count; uint64_t difference_total;

@@ -1,0 +1,63 @@
+/* freeze, cutover, smoke: production stops being written, the new side takes over, somebody looks whether it serves. */
+#include <string.h>
+
+#include "clock.h"
+#include "give_up.h"
+#include "hooks.h"
+#include "log.h"
+#include "runner.h"
+#include "takeover.h"
+
+static int64_t now_ms(void) { return clock_now_ns() / 1000000; }
+
+int stage_freeze(struct run *r, struct err *e)
+{
+	struct hooks_call c = { .point = POINT_FREEZE, .stage = "freeze" };
+	double predicted = takeover_predict(r);
+	json_t *data;
+
+	if (!plan_takes_over(r->plan))
+		return 0;
+	/* Said before the first hook: whatever happens from here on, the next run knows that production may be frozen. */
+	data = json_pack("{s:I,s:o}", "at_ms", (json_int_t)now_ms(), "predicted_s", predicted < 0 ? json_null() : json_real(predicted));
+	if (r->standing.phase == PHASE_LIVE && run_event(r, NULL, "freeze", "started", data, e, "freeze started, predicted to take %.1f s", predicted) < 0)
+		return -1;
+	give_up_arm(r, true);
+	return hooks_run(r, &c, e);
+}
+
+static int record_cutover(struct run *r, struct err *e)
+{
+	struct standing *s = &r->standing;
+	double took = s->froze_ms ? (double)(now_ms() - s->froze_ms) / 1e3 : 0;
+	json_t *data = json_pack("{s:f,s:o}", "freeze_s", took, "predicted_s", s->predicted_freeze < 0 ? json_null() : json_real(s->predicted_freeze));
+
+	if (s->predicted_freeze < 0)
+		return run_event(r, NULL, "cutover", "done", data, e, "cutover done, %.1f s after the freeze began", took);
+	return run_event(r, NULL, "cutover", "done", data, e, "cutover done, %.1f s after the freeze began (predicted: %.1f s)", took, s->predicted_freeze);
+}
+
+int stage_cutover(struct run *r, struct err *e)
+{
+	struct hooks_call c = { .point = POINT_CUTOVER, .stage = "cutover" };
+
+	if (!plan_takes_over(r->plan))
+		return 0;
+	if (r->standing.phase != PHASE_CUTTING && run_event(r, NULL, "cutover", "started", NULL, e, "cutover started") < 0)
+		return -1;
+	if (hooks_run(r, &c, e) < 0 || run_check(r, e) < 0)
+		return -1;
+	return record_cutover(r, e);
+}
+
+int stage_smoke(struct run *r, struct err *e)
+{
+	struct hooks_call c = { .point = POINT_SMOKE, .stage = "smoke", .go_on = true };
+
+	if (hooks_run(r, &c, e) == 0)
+		return 0;
+	if (e->class == ERR_DOWN)
+		return err_hint(e, "look now whether the target serves; then run again (the smoke test only), or waybill rollback %s", r->plan->name);
+	return e->class == ERR_INTEGRITY && !r->plan->rollback.on_failed_smoke ?
+	    err_hint(e, "the target stays in service; run again once it is put right, or waybill rollback %s", r->plan->name) : -1;
+}

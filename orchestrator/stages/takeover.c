@@ -1,0 +1,128 @@
+#include "takeover.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "hooks.h"
+#include "log.h"
+
+double takeover_predict(const struct run *r)
+{
+	double all = hooks_seconds(r, POINT_FREEZE) + hooks_seconds(r, POINT_CUTOVER);
+
+	for (size_t i = 0; i < r->plan->ndatasets; i++) {
+		const struct standing_dataset *d = standing_dataset(&r->standing, r->plan->datasets[i].name);
+
+		if (!d || !d->version)
+			return -1;
+		/* The live pass just before is the best measure; a rehearsal that took longer warns of what it did not meet. */
+		all += d->seconds + d->verify_seconds > d->rehearsed ? d->seconds + d->verify_seconds : d->rehearsed;
+	}
+	return all;
+}
+
+static int64_t now_s(void) { return clock_now_ns() / 1000000000; }
+
+static int window(struct run *r, struct err *e)
+{
+	const struct plan_window *w = &r->plan->cutover.window;
+	const struct timespec nap = { 1, 0 };
+	char at[CLOCK_TEXT];
+	bool said = false;
+
+	if (!w->given)
+		return 0;
+	while (now_s() < w->start) {
+		clock_text(w->start, r->plan->timezone, at);
+		if (!r->o->wait) {
+			err_set(e, ERR_REFUSED, "plan %s: the cut-over window opens at %s", r->plan->name, at);
+			return err_hint(e, "run again then, or add --wait");
+		}
+		if (!said)
+			log_warn("plan %s waits for its window, which opens at %s", r->plan->name, at);
+		said = true;
+		if (run_check(r, e) < 0)
+			return -1;
+		(void)nanosleep(&nap, NULL);
+	}
+	if (now_s() < w->end)
+		return 0;
+	err_set(e, ERR_REFUSED, "plan %s: the cut-over window closed at %s", r->plan->name, clock_text(w->end, r->plan->timezone, at));
+	return err_hint(e, "agree on another one, write it into cutover.window and run with --amend REASON");
+}
+
+static int rehearsal(struct run *r, struct err *e)
+{
+	if (!r->plan->cutover.require_rehearsal || r->standing.rehearsed)
+		return 0;
+	err_set(e, ERR_REFUSED, "plan %s asks for a rehearsal, and this version of it has had none that was good", r->plan->name);
+	return err_hint(e, "waybill rehearse %s", r->plan->name);
+}
+
+static int in_time(struct run *r, struct err *e)
+{
+	int64_t give_up = r->plan->cutover.give_up;
+	double predicted = takeover_predict(r);
+	char at[CLOCK_TEXT];
+
+	if (!give_up || (double)now_s() + (predicted > 0 ? predicted : 0) < (double)give_up)
+		return 0;
+	err_set(e, ERR_REFUSED, "plan %s gives up at %s, and the freeze is predicted to take %.0f s from now", r->plan->name,
+	    clock_text(give_up, r->plan->timezone, at), predicted > 0 ? predicted : 0);
+	return err_hint(e, "begin earlier, or write a later cutover.give_up and run with --amend REASON");
+}
+
+int takeover_ends_well(const struct run *r, enum plan_stage until, struct err *e)
+{
+	if (until < STAGE_FREEZE || until > STAGE_VERIFY || !r->plan->hooks[POINT_FREEZE].n || r->o->stay_frozen)
+		return 0;
+	err_set(e, ERR_USAGE, "--until %s would leave production frozen", plan_stage_name(until));
+	return err_hint(e, "add --stay-frozen if that is wanted");
+}
+
+static int confirm(struct run *r, struct err *e)
+{
+	double predicted = takeover_predict(r);
+	char question[256], seconds[40] = "unknown";
+
+	if (r->o->yes)
+		return 0;
+	if (predicted >= 0)
+		(void)snprintf(seconds, sizeof(seconds), "%.0f s", predicted);
+	(void)snprintf(question, sizeof(question), "plan %s: freeze production now and take over? (predicted freeze: %s) Type yes: ", r->plan->name, seconds);
+	if (r->view && r->view->confirm && r->view->confirm(r->view->ctx, question))
+		return 0;
+	err_set(e, ERR_WAITING, "plan %s: production would be frozen now (predicted: %s), and nobody confirmed it", r->plan->name, seconds);
+	return err_hint(e, "run again with --yes");
+}
+
+int takeover_ready(struct run *r, struct err *e)
+{
+	if (window(r, e) < 0 || rehearsal(r, e) < 0 || in_time(r, e) < 0)
+		return -1;
+	return plan_takes_over(r->plan) ? confirm(r, e) : 0;
+}
+
+const char *takeover_serving(const struct run *r)
+{
+	switch (r->standing.phase) {
+	case PHASE_LIVE:
+		return plan_takes_over(r->plan) ? "source" : "unknown";
+	case PHASE_FREEZING: case PHASE_FROZEN:
+		return r->plan->hooks[POINT_FREEZE].n ? "none" : "source";
+	case PHASE_CUT:
+		return r->standing.smoke_blind ? "unknown" : "target";
+	case PHASE_FINISHING: case PHASE_FINISHED:
+		return "target";
+	default:
+		return "unknown";
+	}
+}
+
+bool takeover_interrupted(const struct run *r)
+{
+	enum standing_phase p = r->standing.phase;
+
+	return p == PHASE_FREEZING || p == PHASE_FROZEN || p == PHASE_CUTTING || p == PHASE_THAWING || p == PHASE_ROLLING;
+}
