@@ -159,7 +159,7 @@ static void *watch(void *arg)
 			run_cancel(&j->run);
 		pthread_mutex_unlock(&j->lock);
 		/* Undoing is not skipped, however often somebody asks. */
-		if (++times >= 3 && !(j->run_open && (atomic_load(&j->run.shielded) || atomic_load(&j->run.may_give_up))))
+		if (++times >= 3 && !(j->run_open && atomic_load(&j->run.must_undo)))
 			_exit(8);
 	}
 }

@@ -67,6 +67,7 @@ int run_open_hosts(struct run *r, const struct plan *plan, const struct run_opti
 	(void)pthread_mutex_init(&r->lock, NULL);
 	atomic_init(&r->cancelled, false);
 	atomic_init(&r->shielded, false);
+	atomic_init(&r->must_undo, false);
 	atomic_init(&r->gave_up, false);
 	atomic_init(&r->may_give_up, false);
 	return (r->hosts = calloc(plan->nhosts, sizeof(*r->hosts))) ? 0 : err_sys(e, "run");

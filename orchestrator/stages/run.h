@@ -63,6 +63,7 @@ struct run {
 	pthread_mutex_t lock;
 	struct wire *wires[RUN_WIRES];	/* open sessions, for run_cancel */
 	atomic_bool cancelled;
+	atomic_bool must_undo;		/* something froze: the process does not end before it was undone or taken over */
 	atomic_bool may_give_up;	/* frozen, and not yet cutting over (give_up.h) */
 	atomic_bool gave_up;		/* cutover.give_up came before the cut-over, and cancelled the run */
 	atomic_bool shielded;		/* undoing: a signal no longer stops it (run_shield) */

@@ -206,6 +206,7 @@ static int go_on_frozen(struct run *r, struct err *e)
 		return -1;
 	if (!takeover_interrupted(r))
 		return 0;
+	atomic_store(&r->must_undo, true);
 	log_warn("plan %s HAS BEEN FROZEN SINCE %s; it goes on from there", r->plan->name,
 	    clock_text(r->standing.frozen_at, r->plan->timezone, at));
 	if (!r->plan->cutover.give_up || clock_now_ns() / 1000000000 < r->plan->cutover.give_up)

@@ -22,6 +22,7 @@ int stage_freeze(struct run *r, struct err *e)
 	data = json_pack("{s:I,s:o}", "at_ms", (json_int_t)now_ms(), "predicted_s", predicted < 0 ? json_null() : json_real(predicted));
 	if (r->standing.phase == PHASE_LIVE && run_event(r, NULL, "freeze", "started", data, e, "freeze started, predicted to take %.1f s", predicted) < 0)
 		return -1;
+	atomic_store(&r->must_undo, true);
 	give_up_arm(r, true);
 	return hooks_run(r, &c, e);
 }
@@ -47,7 +48,10 @@ int stage_cutover(struct run *r, struct err *e)
 		return -1;
 	if (hooks_run(r, &c, e) < 0 || run_check(r, e) < 0)
 		return -1;
-	return record_cutover(r, e);
+	if (record_cutover(r, e) < 0)
+		return -1;
+	atomic_store(&r->must_undo, false);
+	return 0;
 }
 
 int stage_smoke(struct run *r, struct err *e)

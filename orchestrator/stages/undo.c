@@ -51,11 +51,17 @@ static int ended(struct run *r, const char *stage, const char *why, const struct
 	return err_hint(e, "act now: put it right and run waybill rollback %s --yes, which does all of it once more", r->plan->name);
 }
 
+static void begin(struct run *r)
+{
+	run_shield(r);
+	atomic_store(&r->must_undo, true);
+}
+
 int undo_thaw(struct run *r, const char *why, struct err *e)
 {
 	struct err worst = ERR_INIT;
 
-	run_shield(r);
+	begin(r);
 	note(r, "thaw", "started", why, "thaw started");
 	(void)hooks_of(r, POINT_THAW, "thaw", why, &worst);
 	return ended(r, "thaw", why, &worst, e);
@@ -65,7 +71,7 @@ int undo_rollback(struct run *r, const char *why, struct err *e)
 {
 	struct err worst = ERR_INIT;
 
-	run_shield(r);
+	begin(r);
 	note(r, "rollback", "started", why, "rollback started");
 	(void)hooks_of(r, POINT_ROLLBACK, "rollback", why, &worst);
 	(void)hooks_of(r, POINT_THAW, "rollback", why, &worst);
