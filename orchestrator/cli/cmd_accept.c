@@ -133,9 +133,12 @@ static int put_file(const char *dir, const char *name, const struct buf *b, stru
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_sys(e, "write %s", esc_s(path));
-	if (io_write_all("accept", fd, b->data, b->len, path, e) < 0)
-		return -1;
-	return fsync(fd) < 0 || close(take_fd(&fd)) < 0 ? err_sys(e, "write %s", esc_s(path)) : 0;
+	if (io_write_all("accept", fd, b->data, b->len, path, e) == 0 && fsync(fd) == 0 && close(take_fd(&fd)) == 0)
+		return 0;
+	if (e->class == ERR_NONE)
+		err_sys(e, "write %s", esc_s(path));
+	(void)unlink(path);
+	return -1;
 }
 
 /* What was signed names its attachments by digest: the list of exceptions is one of them, or it is not what was signed. */
@@ -154,6 +157,35 @@ static int check_exceptions(const struct statement *s, const struct buf *b, cons
 	return err_hint(e, "ask for the whole answer again; nothing was recorded");
 }
 
+static void drop_file(const char *dir, const char *name)
+{
+	OWN_FREE char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", dir, name) > 0)
+		(void)unlink(path);
+}
+
+/* All of the answer or nothing: what a failed try had begun goes again, so that the next one finds the place free. */
+static int put_answer(const char *to, const struct buf *txt, const struct buf *sig, const struct buf *list, struct err *e)
+{
+	const struct { const char *name; const struct buf *b; } files[] = {
+		{ "acceptance.txt", txt }, { "acceptance.txt.sig", sig }, { "exceptions", list } };
+	bool made = mkdir(to, 0755) == 0;
+
+	if (!made && errno != EEXIST)
+		return err_sys(e, "make %s", esc_s(to));
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (!files[i].b || put_file(to, files[i].name, files[i].b, e) == 0)
+			continue;
+		while (i-- > 0)
+			drop_file(to, files[i].name);
+		if (made)
+			(void)rmdir(to);
+		return -1;
+	}
+	return 0;
+}
+
 /* A folder with the text, its signature and the exceptions, to be carried back. */
 static int write_answer(struct cli_context *c, const struct parcel *p, const struct buf *txt, const struct buf *sig, const struct statement *s, struct err *e)
 {
@@ -164,11 +196,7 @@ static int write_answer(struct cli_context *c, const struct parcel *p, const str
 		return err_set(e, ERR_USAGE, "%s signed a list of exceptions: name it again with --except FILE", s->person);
 	if (except && (io_read_file(AT_FDCWD, except, JSON_MAX, &list, e) < 0 || check_exceptions(s, &list, except, e) < 0))
 		return -1;
-	if (mkdir(to, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, "make %s", esc_s(to));
-	if (put_file(to, "acceptance.txt", txt, e) < 0 || put_file(to, "acceptance.txt.sig", sig, e) < 0)
-		return -1;
-	if (except && put_file(to, "exceptions", &list, e) < 0)
+	if (put_answer(to, txt, sig, except ? &list : NULL, e) < 0)
 		return -1;
 	out_text(c, "package %s: %s by %s\nthe answer is in %s; bring it back with: waybill accept %s --import %s\n", p->digest,
 	    statement_says_name(s->says), s->person, esc_s(to), p->plan->name, esc_s(to));

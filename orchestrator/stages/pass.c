@@ -271,6 +271,9 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	/* A file whose content moved under the reader is read again next time, whatever its times say. */
 	if (en->outcome == ENTRY_UNSETTLED && (en->has & ENTRY_HAS_SCAN))
 		en->scan.racy = true;
+	if (p->sent && !at_head(p, en) && entry_is_present(en) &&
+	    (sent_add(p->sent, en->path, en->type, e) < 0 || (m.content == MSG_CONTENT_LARGE && sent_flush(p->sent, e) < 0)))
+		return -1;
 	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0) |
 	    (m.content == MSG_CONTENT_PATCH ? FOUND_PATCH : 0);
 	count_difference(p, en, marks & FOUND_CHANGED);
@@ -323,6 +326,8 @@ static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 	case MSG_OBJ_DATA:
 		return pass_object_data(p, f, e) < 0 ? -1 : target_send(&p->target, f->type, f->data, f->len, e);
 	case MSG_OBJ_END:
+		if (p->sent && sent_flush(p->sent, e) < 0)
+			return -1;
 		/* the target first: LARGE_END, which the end of a slice may set free, must come after it */
 		return target_send(&p->target, f->type, f->data, f->len, e) < 0 ? -1 : pass_object_end(p, f, e);
 	case MSG_LARGE_ABORT:
@@ -472,6 +477,7 @@ static int run_pass(struct pass *p, struct err *e)
 {
 	if (passfile_new(&p->found, p->r->w->scanfd, e) < 0 || passfile_new(&p->gone, p->r->w->scanfd, e) < 0 ||
 	    open_source(p, e) < 0 || open_target(p, e) < 0 ||
+	    (p->d->to.host && sent_open(p->r, p->d, p->last, p->version, &p->sent, e) < 0) ||
 	    receive(p, e) < 0 || close_source(p, e) < 0 || check_deletions(p, e) < 0 ||
 	    pass_flush(p, true, true, e) < 0 || pass_finish_target(p, e) < 0)
 		return -1;
@@ -497,6 +503,7 @@ static void pass_free(struct pass *p)
 	passfile_free(p->gone);
 	u64set_dispose(&p->touched);
 	u64set_dispose(&p->contents);
+	sent_close(p->sent);
 	loss_counts_dispose(&p->lost);
 	loss_blobs_dispose(&p->blobs);
 	owners_dispose(&p->owners);

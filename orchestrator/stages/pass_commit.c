@@ -268,6 +268,8 @@ int pass_commit(struct pass *p, struct err *e)
 	if (record(p, &o, facts, e) < 0)
 		return -1;
 	drop_old_scan(p);
+	if (p->sent)
+		sent_clear(p->sent);
 	if (blocks_prune(p->blocks, &p->contents, e) < 0)
 		return -1;
 	return state_ack_clear(p->r->w->state, p->r->plan->name, p->d->name, e);

@@ -11,6 +11,7 @@
 #include "pack.h"
 #include "pass.h"
 #include "passfile.h"
+#include "sent.h"
 #include "target.h"
 #include "u64set.h"
 
@@ -112,6 +113,7 @@ struct pass {
 	struct pace pace;
 	struct run_progress progress;
 	int64_t shown;
+	struct sent *sent;		/* NULL: archive only */
 	struct loss_counts lost;
 	struct loss_blobs blobs;
 	struct owners owners;		/* while the version is written */
