@@ -110,6 +110,9 @@ bool filter_match(const char *pattern, const char *path, bool is_dir)
 
 		return glob(pattern, end, slash ? slash + 1 : path);
 	}
+	/* As with rsync, what "**" stands for at the beginning may be nothing. */
+	if (strncmp(pattern, "**/", 3) == 0 && glob(pattern + 3, end, path))
+		return true;
 	for (const char *tail = path; tail; tail = (tail = strchr(tail, '/')) ? tail + 1 : NULL)
 		if (glob(pattern, end, tail))
 			return true;
