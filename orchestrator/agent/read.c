@@ -213,7 +213,8 @@ static int open_file(const struct walk_item *it)
 
 static int take_file(struct reader *r, struct item *x, struct err *e)
 {
-	OWN_CONTENT struct content c = { .attrs = ATTR_SET_INIT, .large = EMIT_LARGE_INIT, .delta = DELTA_CONTENT_INIT };
+	OWN_CONTENT struct content c = { .attrs = ATTR_SET_INIT, .large = EMIT_LARGE_INIT, .delta = DELTA_CONTENT_INIT,
+		.dirfd = x->it->dirfd, .name = x->it->name };
 	OWN_FD int fd = open_file(x->it);
 	struct err why = ERR_INIT;
 	/* Content of a further name stands with the first: as its own it is new. */

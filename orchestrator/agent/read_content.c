@@ -6,6 +6,8 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "io.h"
 
@@ -291,6 +293,30 @@ static bool same_stat(const struct statx *a, const struct statx *b)
 	    a->stx_ctime.tv_nsec == b->stx_ctime.tv_nsec;
 }
 
+/*
+ * The name may lead to another inode by now, whose content is the one that counts: fd becomes that one for the next try.  What is gone, or
+ * is no regular file any more, stays unsettled.
+ */
+static bool still_named(int fd, const struct content *c)
+{
+	struct stat mine, there;
+	int again;
+
+	if (!c->name)
+		return true;
+	if (fstat(fd, &mine) < 0 || fstatat(c->dirfd, c->name, &there, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (mine.st_dev == there.st_dev && mine.st_ino == there.st_ino)
+		return true;
+	again = S_ISREG(there.st_mode) ? openat(c->dirfd, c->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	if (again >= 0) {
+		if (fstat(again, &there) == 0 && S_ISREG(there.st_mode))
+			(void)dup3(again, fd, O_CLOEXEC);
+		(void)close(again);
+	}
+	return false;
+}
+
 /* Forget what an earlier try described. */
 static void clean_entry(struct entry *en)
 {
@@ -326,7 +352,7 @@ static int try_once(struct reader *r, int fd, struct entry *en, const struct ent
 	if (rc == 0 && stat_fd(fd, &after, why))
 		rc = 1;
 	if (rc == 0)
-		c->settled = same_stat(&before, &after);
+		c->settled = same_stat(&before, &after) && still_named(fd, c);
 	return rc;
 }
 

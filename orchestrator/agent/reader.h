@@ -56,11 +56,13 @@ struct content {		/* what reading a file gave */
 	struct emit_large large;
 	struct delta_content delta;
 	bool is_large, settled;
+	int dirfd;			/* where name (borrowed, NULL: not asked) must still lead to what was read */
+	const char *name;
 };
 void content_dispose(struct content *c);
 #define OWN_CONTENT OWN(content_dispose)
 /*
- * Read the regular file behind fd, again while it changes.  known (may be NULL): what it was.  send: contents go into slices or are
+ * Read the regular file behind fd, again while it changes or another takes its name (fd is that one then).  known (may be NULL): what it was.  send: contents go into slices or are
  * left in r->data for the pack.  0 with en complete but outcome, 1 = why (nothing of it is left on the wire), -1.
  */
 int content_take(struct reader *r, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e) MUST_CHECK;
