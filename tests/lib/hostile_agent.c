@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 {
 	const char *how = getenv("HOSTILE");
 	int out[2], status = 0;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (!how || sscanf(how, "%15s %7s %lu %15s %8191s %8191s", plan.role, plan.type, &plan.n, plan.action, plan.a, plan.b) < 4)
 		plan.role[0] = '\0';
