@@ -40,6 +40,12 @@ int role_facts(struct agent *a, struct err *e) MUST_CHECK;
 int role_scan(struct agent *a, struct err *e) MUST_CHECK;
 int role_exec(struct agent *a, struct err *e) MUST_CHECK;
 int role_survey(struct agent *a, struct err *e) MUST_CHECK;
+/* block.h: the root is a device or an image, and a->root is open on that. */
+int role_readblock(struct agent *a, struct err *e) MUST_CHECK;
+int role_applyblock(struct agent *a, struct err *e) MUST_CHECK;
+int block_open_source(struct agent *a, struct err *e) MUST_CHECK;
+int block_open_target(struct agent *a, struct err *e) MUST_CHECK;
+int block_open_for_writing(struct agent *a, struct err *e) MUST_CHECK;
 
 /* ---- helpers (session.c) ---- */
 

@@ -58,8 +58,10 @@ static int remove_one(struct apply *ap, const struct wire_frame *f, struct err *
 static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
 	/* Not before there is something to write: a pass that is refused at its source leaves the target as it was. */
-	if (ap->staging < 0 && f->type != MSG_FLUSH && tree_stage_open(ap, e) < 0)
+	if (ap->staging < 0 && f->type != MSG_FLUSH && !ap->block && tree_stage_open(ap, e) < 0)
 		return -1;
+	if (ap->block && (f->type == MSG_ATTR || f->type == MSG_FINAL))
+		return 0;	/* it has no attributes but its bytes */
 	switch ((enum msg_type)f->type) {
 	case MSG_OBJ_BEGIN: return object_begin(ap, f, e);
 	case MSG_OBJ_DATA: return object_data(ap, f, e);
@@ -78,7 +80,7 @@ static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
 	}
 }
 
-static int receive_all(struct apply *ap, struct err *e)
+int apply_receive(struct apply *ap, struct err *e)
 {
 	for (;;) {
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
@@ -110,7 +112,7 @@ static int finish(struct apply *ap, struct err *e)
 	return apply_durable(ap, e);
 }
 
-static void apply_dispose(struct apply *ap)
+void apply_dispose(struct apply *ap)
 {
 	struct err known = ERR_INIT;
 
@@ -143,7 +145,7 @@ int role_apply(struct agent *a, struct err *e)
 	if (apply_sync_start(&ap, e) < 0 || inbox_start(&ap.inbox, a->wire, e) < 0)
 		return -1;
 	wire_set_state(a->wire, "write");
-	if (receive_all(&ap, e) < 0)
+	if (apply_receive(&ap, e) < 0)
 		return -1;
 	return finish(&ap, e);
 }

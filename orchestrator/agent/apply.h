@@ -5,6 +5,7 @@
  * apply_inbox.c  messages that have come and wait
  * apply_sync.c   acknowledgements out, from a thread of their own
  * apply_object.c packs and slices
+ * apply_block.c  a device or an image in the place of a tree
  * apply_patch.c  a large content as changes of what stands there
  * apply_lock.c   inode flags that bar a change
  * apply_tree.c   names: parents, putting in place, links, removal
@@ -86,6 +87,7 @@ struct inbox {				/* guarded by lock, but thread, running and wire */
 
 struct apply {
 	struct agent *a;
+	bool block;			/* a->root is a device or an image: contents are written into it (apply_block.c) */
 	struct inbox inbox;
 	struct split *splits;		/* owned */
 	size_t split_count;
@@ -116,6 +118,8 @@ struct apply {
  * The outcome of one entry: counted when rc is 0; otherwise reported as a problem of path, save when the file system itself is in
  * trouble: then -1 with *e (temporary) and the role ends.
  */
+int apply_receive(struct apply *ap, struct err *e) MUST_CHECK;	/* every message until the stream ends */
+void apply_dispose(struct apply *ap);
 int apply_settle(struct apply *ap, const char *path, int rc, const struct err *why, struct err *e) MUST_CHECK;
 
 /* ---- apply_inbox.c ---- */
@@ -170,6 +174,11 @@ const char *split_source(struct apply *ap, const char *first);	/* what a further
 /* EMLINK came: en becomes a copy of name in dir, to which further names are linked; reported. */
 int split_copy(struct apply *ap, const struct entry *en, int dir, const char *name, struct err *e) MUST_CHECK;
 void split_dispose(struct apply *ap);
+
+/* ---- apply_block.c ---- */
+
+int block_begin(struct apply *ap, struct large *l, uint64_t size, struct err *e) MUST_CHECK;	/* makes l->fd */
+int block_end(struct apply *ap, const struct large *l, const struct entry *en, struct err *e) MUST_CHECK;
 
 /* ---- apply_patch.c ---- */
 

@@ -178,7 +178,8 @@ void large_unstage(struct apply *ap, struct large *l)
 	if (l->fd < 0)
 		return;
 	(void)close(take_fd(&l->fd));
-	(void)unlinkat(ap->staging, l->tmp, 0);
+	if (!ap->block)
+		(void)unlinkat(ap->staging, l->tmp, 0);
 }
 
 static void drop_large(struct apply *ap, struct large *l)
@@ -226,6 +227,8 @@ int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_large_begin_decode(f->data, f->len, &m, e) < 0 || !(l = large_add(ap, m.large_id, m.path, e)))
 		return -1;
+	if (ap->block)
+		return block_begin(ap, l, m.size, e);
 	l->fd = tree_tmp_file(ap, l->tmp, &why);
 	return l->fd < 0 ? large_fail(ap, l, &why, e) : 0;
 }
@@ -406,6 +409,8 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 
 	if (strcmp(l->path, en->path) != 0 || en->type != ENTRY_FILE)
 		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " began with another name", l->id);
+	if (ap->block)
+		return block_end(ap, l, en, e);
 	if (attr_load(ap, en, &attrs, e) < 0)
 		return -1;
 	if (ftruncate(l->fd, (off_t)en->size) < 0)

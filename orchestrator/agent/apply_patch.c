@@ -96,6 +96,8 @@ int patch_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 
 	if (msg_patch_begin_decode(f->data, f->len, &m, e) < 0 || !(l = large_add(ap, m.large_id, m.path, e)))
 		return -1;
+	if (ap->block)
+		return block_begin(ap, l, m.size, e);
 	if (stage_base(ap, &m, l, &why) == 0)
 		return 0;
 	large_unstage(ap, l);
@@ -126,7 +128,7 @@ int patch_zero(struct apply *ap, int fd, uint64_t at, uint64_t n, const char *pa
 {
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)n) == 0)
 		return 0;
-	if (errno != EOPNOTSUPP)
+	if (errno != EOPNOTSUPP && errno != ENODEV && errno != EINVAL)
 		return err_sys(e, "cannot make a hole in %s", path);
 	memset(ap->copy, 0, COPY_BYTES);
 	for (size_t k; n; at += k, n -= k) {

@@ -18,7 +18,7 @@ int apply_durable(struct apply *ap, struct err *e)
 {
 	char name[AGENT_NAME];
 
-	if (sys_syncfs(SITE, ap->a->root) == 0)
+	if ((ap->block ? sys_fsync(SITE, ap->a->root) : sys_syncfs(SITE, ap->a->root)) == 0)
 		return 0;
 	(void)err_sys(e, "sync of %s", agent_name(ap->a, ".", name));
 	e->class = ERR_TEMPORARY;

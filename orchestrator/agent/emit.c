@@ -145,7 +145,7 @@ static void large_anew(struct emit *em, struct emit_large *l, uint64_t size)
 	l->id = ++em->large_ids;
 	l->at = l->hole = 0;
 	l->count = l->range_count = 0;
-	l->patch = false;
+	l->patch = l->tell_holes = false;
 	/* Grows with the size, so that the number of slices stays bounded however the holes lie. */
 	l->hole_min = size >> 16 > HOLE_MIN ? size >> 16 : HOLE_MIN;
 }
@@ -282,8 +282,8 @@ static int put_zeros(struct emit *em, struct emit_large *l, uint64_t n, struct e
 	return 0;
 }
 
-/* The base may have data there. */
-static int patch_hole(struct emit *em, struct emit_large *l, uint64_t n, struct err *e)
+/* What is there already may be data. */
+static int told_hole(struct emit *em, struct emit_large *l, uint64_t n, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
@@ -303,11 +303,13 @@ static int settle_hole(struct emit *em, struct emit_large *l, bool last, struct 
 	if (n == 0)
 		return 0;
 	if (l->patch)
-		return patch_hole(em, l, n, e);
+		return told_hole(em, l, n, e);
 	if (l->slice && !last && n < l->hole_min)
 		return put_zeros(em, l, n, e);
 	if (end_slice(l, e) < 0)
 		return -1;
+	if (l->tell_holes)
+		return told_hole(em, l, n, e);
 	l->at += n;
 	return add_segment(l, 0, 0, n, e);
 }

@@ -45,6 +45,7 @@ struct emit_large {
 	struct emit_out out;
 	struct msg_segment *segments;	/* owned */
 	size_t count, cap;
+	bool tell_holes;		/* the target is none that a layout gives its holes */
 	bool patch;			/* of a base: slices have gaps, which are told with their ranges */
 	uint8_t base[DIGEST_LEN];	/* patch: SHA-256 of it */
 	struct msg_range *ranges;	/* owned: of the open slice of a patch */

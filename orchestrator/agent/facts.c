@@ -15,6 +15,7 @@
 #include "device.h"
 #include "esc.h"
 #include "io.h"
+#include "medium.h"
 #include "names.h"
 #include "owner_map.h"
 #include "path.h"
@@ -217,7 +218,7 @@ static int tell_mount(const struct root_facts *r, int fd, const struct statx *sx
 	    tell_root(r, "options", m.options, e) < 0 || tell_root(r, "device", m.source, e) < 0 ? -1 : 0;
 }
 
-/* ---- serial numbers ---- */
+/* ---- devices ---- */
 
 static int tell_serial(const struct root_facts *r, dev_t dev, struct err *e)
 {
@@ -227,6 +228,16 @@ static int tell_serial(const struct root_facts *r, dev_t dev, struct err *e)
 	if (buf_finish(&list, e) < 0)
 		return -1;
 	return list.len ? tell_root(r, "serial", list.data, e) : 0;
+}
+
+/* Of a device or an image: what a block dataset wants to know. */
+static int tell_block(const struct root_facts *r, int fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)))
+		return 0;
+	return tell_root_number(r, "size", medium_size(&st), e) < 0 ? -1 : tell_root(r, "mounted", medium_use_name(medium_use(&st)), e);
 }
 
 /* ---- one root ---- */
@@ -257,7 +268,7 @@ static int tell_place(const struct root_facts *r, int fd, struct err *e)
 		return err_sys(e, "statx");
 	dev = S_ISBLK(sx.stx_mode) ? makedev(sx.stx_rdev_major, sx.stx_rdev_minor) : makedev(sx.stx_dev_major, sx.stx_dev_minor);
 	return tell_root(r, "type", type_word(sx.stx_mode), e) < 0 || tell_mount(r, fd, &sx, e) < 0 || tell_space(r, fd, e) < 0 ||
-	    tell_serial(r, dev, e) < 0 ? -1 : 0;
+	    tell_serial(r, dev, e) < 0 ? -1 : tell_block(r, fd, e);
 }
 
 static int tell_identity(const struct root_facts *r, int fd, struct err *e)

@@ -9,7 +9,7 @@
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "usage: waybill-agent read|verify|apply|erase|challenge|scan|facts|survey|exec --root ABSPATH [--option ...]\n"
+	(void)fprintf(stderr, "usage: waybill-agent read|verify|apply|erase|challenge|scan|facts|survey|exec|readblock|verifyblock|applyblock --root ABSPATH [--option ...]\n"
 	    "       waybill-agent --version\n");
 	return 2;
 }

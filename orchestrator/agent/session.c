@@ -17,16 +17,20 @@ static const struct role {
 	int (*run)(struct agent *a, struct err *e);
 	enum wire_stream answers;
 	bool makes_root, needs_root;
+	int (*open)(struct agent *a, struct err *e);	/* NULL: the root is a directory */
 } roles[] = {
-	{ "read", role_read, WIRE_DATA, false, true },
-	{ "verify", role_read, WIRE_DATA, false, true },
-	{ "apply", role_apply, WIRE_ACK, true, true },
-	{ "erase", role_erase, WIRE_ACK, false, true },
-	{ "challenge", role_challenge, WIRE_ACK, false, true },
-	{ "scan", role_scan, WIRE_ACK, false, true },
-	{ "facts", role_facts, WIRE_DATA, false, false },
-	{ "exec", role_exec, WIRE_DATA, false, true },
-	{ "survey", role_survey, WIRE_DATA, false, true },
+	{ "read", role_read, WIRE_DATA, false, true, NULL },
+	{ "verify", role_read, WIRE_DATA, false, true, NULL },
+	{ "apply", role_apply, WIRE_ACK, true, true, NULL },
+	{ "erase", role_erase, WIRE_ACK, false, true, NULL },
+	{ "challenge", role_challenge, WIRE_ACK, false, true, NULL },
+	{ "scan", role_scan, WIRE_ACK, false, true, NULL },
+	{ "facts", role_facts, WIRE_DATA, false, false, NULL },
+	{ "exec", role_exec, WIRE_DATA, false, true, NULL },
+	{ "survey", role_survey, WIRE_DATA, false, true, NULL },
+	{ "readblock", role_readblock, WIRE_DATA, false, true, block_open_source },
+	{ "verifyblock", role_readblock, WIRE_DATA, false, true, block_open_target },
+	{ "applyblock", role_applyblock, WIRE_ACK, false, true, block_open_for_writing },
 };
 
 static const struct role *find_role(const char *name)
@@ -102,6 +106,8 @@ static int open_root(struct agent *a, const struct role *role, struct err *e)
 {
 	struct statx st;
 
+	if (role->open)
+		return role->open(a, e);
 	if (role->makes_root && io_mkdirs(AT_FDCWD, a->root_path, 0700, e) < 0)
 		return -1;
 	a->root = open(a->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);

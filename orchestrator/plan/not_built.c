@@ -11,8 +11,10 @@ static int no(struct err *e, const struct plan *p, struct plan_pos at, const cha
 
 static int check_dataset(const struct plan *p, const struct plan_dataset *d, struct err *e)
 {
+	if (d->kind == DATASET_BLOCK)
+		return plan_stage_index(p, STAGE_CLEAR) < 0 ? 0 : no(e, p, d->pos, "clearing of block datasets");
 	if (d->kind != DATASET_FILES)
-		return no(e, p, d->pos, d->kind == DATASET_BLOCK ? "datasets of kind block" : d->kind == DATASET_COMMAND ?
+		return no(e, p, d->pos, d->kind == DATASET_COMMAND ?
 		    "datasets of kind command" : "datasets of kind database");
 	if (d->files.activate != ACTIVATE_IN_PLACE)
 		return no(e, p, d->pos, d->files.activate == ACTIVATE_SWAP ? "activate: swap" : "activate: merge");

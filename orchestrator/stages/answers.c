@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "block_place.h"
 #include "esc.h"
 #include "log.h"
 #include "manifest.h"
@@ -138,7 +139,8 @@ int answers_open(struct run *r, const struct plan_dataset *d, const struct answe
 	start.age_min_s = start.age_limit_s = 0;
 	if (o->unfiltered)
 		drop_filters(&start);
-	if (session_open(r, o->host, "verify", o->path, &start, &a->session, e) < 0)
+	if ((o->is_place ? place_session(r, d, o->source ? SIDE_SOURCE_CHECK : SIDE_TARGET_CHECK, o->host, o->path, o->size, &start, &a->session, e) :
+	    session_open(r, o->host, "verify", o->path, &start, &a->session, e)) < 0)
 		return -1;
 	known_file_open(r, o->known, &a->ours);
 	known_file_open(r, a->ours.reader ? o->known : NULL, &a->theirs);

@@ -15,6 +15,9 @@ struct answers_options {
 	const char *known;		/* name of a scan file in the workspace to be told, or NULL */
 	void (*attr)(void *ctx, const void *blob, size_t n);	/* with MSG_F_TELL_ATTRS: each blob, before the first entry that has it; or NULL */
 	void *ctx;
+	bool is_place;			/* the dataset's own source or target, not a directory that was restored */
+	bool source;			/* which of them */
+	uint64_t size;			/* of a block dataset's content */
 	bool unfiltered;		/* everything that is there, whatever include and exclude say */
 };
 

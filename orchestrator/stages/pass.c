@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block_place.h"
 #include "clock.h"
 #include "esc.h"
 #include "log.h"
@@ -400,6 +401,8 @@ static int open_source(struct pass *p, struct err *e)
 	OWN(msg_start_dispose) struct msg_start start = { .identity = NULL };
 	OWN_SUMMARY struct version_summary last = VERSION_SUMMARY_INIT;
 	struct known *k;
+	uint64_t known;
+	bool cut;
 
 	if (p->last && version_summary(p->r->w, p->r->plan->name, p->d->name, p->last, &last, e) != 1)
 		return p->last && e->class == ERR_NONE ? err_set(e, ERR_INTEGRITY, "version %" PRIu64 " has no summary", p->last) : -1;
@@ -408,13 +411,14 @@ static int open_source(struct pass *p, struct err *e)
 	p->progress.total_bytes = 0;
 	if (pass_start(p->r, p->d, (p->frozen ? MSG_F_FROZEN : 0) | MSG_F_BLOCKS, &start, e) < 0)
 		return -1;
-	if (session_open(p->r, p->d->from.host, "read", p->d->from.path, &start, &p->source, e) < 0)
+	if (place_session(p->r, p->d, SIDE_SOURCE, p->d->from.host, p->d->from.path, 0, &start, &p->source, e) < 0)
 		return -1;
-	if (check_identity(p, &last, e) < 0 || pass_blocks_open(p, e) < 0)
+	if (check_identity(p, &last, e) < 0 || block_pass_cut(p->r, p->d, &cut, e) < 0 || pass_blocks_open(p, e) < 0)
 		return -1;
-	if (known_open(p->r->w, p->r->plan->name, p->d->name, p->last, p->version, &k, e) < 0)
+	known = cut ? 0 : p->last;
+	if (known_open(p->r->w, p->r->plan->name, p->d->name, known, p->version, &k, e) < 0)
 		return -1;
-	if (known_open(p->r->w, p->r->plan->name, p->d->name, p->last, p->version, &p->known, e) < 0) {
+	if (known_open(p->r->w, p->r->plan->name, p->d->name, known, p->version, &p->known, e) < 0) {
 		known_close(k);
 		return -1;
 	}
@@ -469,8 +473,10 @@ static int open_target(struct pass *p, struct err *e)
 
 	if (p->d->to.host && owners_resolve(p->r, p->d, &owners, e) < 0)
 		return -1;
-	return target_open(&p->target, p->r, p->d->to.host, p->d->to.path, (p->d->files.flags ? MSG_F_FLAGS : 0u) |
-	    (pass_rights(p)->denied ? MSG_F_ANNOUNCED : 0u), &owners, e);
+	if (target_open(&p->target, p->r, p->d, p->d->to.host, p->d->to.path, (p->d->files.flags ? MSG_F_FLAGS : 0u) |
+	    (pass_rights(p)->denied ? MSG_F_ANNOUNCED : 0u), &owners, e) < 0)
+		return -1;
+	return block_pass_writing(p->r, p->d, e);
 }
 
 static int run_pass(struct pass *p, struct err *e)

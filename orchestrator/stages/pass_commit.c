@@ -8,6 +8,7 @@
 
 #include "archive.h"
 #include "atomic_file.h"
+#include "block_place.h"
 #include "clock.h"
 #include "esc.h"
 #include "foreign.h"
@@ -225,7 +226,7 @@ static int record(struct pass *p, struct output *o, json_t *facts, struct err *e
 		json_decref(facts);
 		return -1;
 	}
-	if (p->version == 1 && p->d->to.host && foreign_facts(p->r, p->d, facts, e) < 0) {
+	if (p->version == 1 && p->d->to.host && p->d->kind == DATASET_FILES && foreign_facts(p->r, p->d, facts, e) < 0) {
 		json_decref(facts);
 		return -1;
 	}
@@ -270,7 +271,7 @@ int pass_commit(struct pass *p, struct err *e)
 	drop_old_scan(p);
 	if (p->sent)
 		sent_clear(p->sent);
-	if (blocks_prune(p->blocks, &p->contents, e) < 0)
+	if (block_pass_done(p->r, p->d, e) < 0 || blocks_prune(p->blocks, &p->contents, e) < 0)
 		return -1;
 	return state_ack_clear(p->r->w->state, p->r->plan->name, p->d->name, e);
 }

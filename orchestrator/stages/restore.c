@@ -290,7 +290,7 @@ int restore_run(struct run *r, const struct plan_dataset *d, const struct restor
 	if (pick_version(r, d, o->version, &out->version, e) < 0 || check_paths(&j, e) < 0 || check_directory(o, e) < 0 ||
 	    version_open(r->w, r->plan->name, d->name, out->version, VERSION_MANIFEST, &j.version, e) < 0 ||
 	    archive_open(r->w, &j.archive, e) < 0 || passfile_new(&j.done, r->w->scanfd, e) < 0 ||
-	    target_open(&j.target, r, "local", o->to, d->files.flags ? MSG_F_FLAGS : 0, NULL, e) < 0)
+	    target_open(&j.target, r, NULL, "local", o->to, d->files.flags ? MSG_F_FLAGS : 0, NULL, e) < 0)
 		return -1;
 	feed_begin(&j.feed, &j.target, j.archive);
 	if (contents(&j, e) < 0 || attributes(&j, e) < 0)

@@ -15,7 +15,7 @@
 
 static int wants_files(const struct plan_dataset *d, struct err *e)
 {
-	if (d->kind == DATASET_FILES)
+	if (d->kind == DATASET_FILES || d->kind == DATASET_BLOCK)
 		return 0;
 	return err_set(e, ERR_PERMANENT, "dataset %s: %s datasets are not built yet", d->name, plan_dataset_kind_name(d->kind));
 }

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block_place.h"
 #include "foreign.h"
 #include "log.h"
 #include "loss_survey.h"
@@ -104,6 +105,8 @@ static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets
 	json_t *entry = json_object(), *facts;
 
 	(void)json_object_set_new(datasets, d->name, entry);
+	if (d->kind == DATASET_BLOCK)
+		return block_preflight(r, d, entry, e);
 	if (d->kind != DATASET_FILES)
 		return err_set(e, ERR_PERMANENT, "dataset %s: %s datasets are not built yet", d->name, plan_dataset_kind_name(d->kind));
 	if (place_facts(r, d->from.host, d->from.path, &facts, e) < 0)

@@ -97,7 +97,7 @@ int stage_restore_test(struct run *r, struct err *e)
 	if (mkdir(dir, 0700) < 0)
 		return err_sys(e, "mkdir %s", esc_s(dir));
 	for (size_t i = 0; res == 0 && i < r->plan->ndatasets; i++)
-		if (r->plan->datasets[i].kind == DATASET_FILES)
+		if (r->plan->datasets[i].kind == DATASET_FILES || r->plan->datasets[i].kind == DATASET_BLOCK)
 			res = test_dataset(r, &r->plan->datasets[i], dir, e);
 	if (remove_tree(dir, &cleanup) < 0) {
 		log_error("%s", cleanup.text);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "block_place.h"
 #include "esc.h"
 #include "log.h"
 #include "path.h"
@@ -123,7 +124,7 @@ static int first_cause(struct target *t, struct err *e)
 	return -1;
 }
 
-int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, const struct owners *owners,
+int target_open(struct target *t, struct run *r, const struct plan_dataset *d, const char *host, const char *path, uint64_t flags, const struct owners *owners,
     struct err *e)
 {
 	struct msg_start start = { .flags = flags, .identity = "", .scope = "" };
@@ -138,7 +139,8 @@ int target_open(struct target *t, struct run *r, const char *host, const char *p
 	(void)pthread_cond_init(&t->changed, NULL);
 	if (!host)
 		return 0;
-	if (session_open(r, host, "apply", path, &start, &t->session, e) < 0)
+	if ((d ? place_session(r, d, SIDE_TARGET, host, path, 0, &start, &t->session, e) :
+	    session_open(r, host, "apply", path, &start, &t->session, e)) < 0)
 		return -1;
 	if ((errno = pthread_create(&t->thread, NULL, listen, t)) != 0)
 		return err_sys(e, "thread");

@@ -34,8 +34,8 @@ struct target {
 	struct u64set attrs;		/* blobs sent in this session; the sending thread only */
 };
 
-/* host NULL: archive only.  flags: MSG_F_* of apply.  owners (borrowed, NULL: none): ids to be replaced. */
-int target_open(struct target *t, struct run *r, const char *host, const char *path, uint64_t flags, const struct owners *owners,
+/* host NULL: archive only.  d: its place is that of the dataset; NULL: a directory.  flags: MSG_F_* of apply.  owners (borrowed, NULL: none): ids to be replaced. */
+int target_open(struct target *t, struct run *r, const struct plan_dataset *d, const char *host, const char *path, uint64_t flags, const struct owners *owners,
     struct err *e) MUST_CHECK;
 int target_send(struct target *t, uint8_t type, const void *data, size_t n, struct err *e) MUST_CHECK;
 /* MSG_FLUSH; tokens ascend from 1. */

@@ -385,6 +385,18 @@ static int rights_at(struct run *r, const struct plan_dataset *d, const struct v
 	return 0;
 }
 
+/* A device may be larger than what was written to it. */
+static int content_size(struct run *r, const struct plan_dataset *d, uint64_t version, uint64_t *size, struct err *e)
+{
+	OWN_SUMMARY struct version_summary s = VERSION_SUMMARY_INIT;
+	int got = version_summary(r->w, r->plan->name, d->name, version, &s, e);
+
+	if (got == 0)
+		return err_set(e, ERR_INTEGRITY, "version %" PRIu64 " of dataset %s has no summary", version, d->name);
+	*size = s.totals.bytes;
+	return got < 0 ? -1 : 0;
+}
+
 static int verify_place(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
 {
 	OWN(version_closep) struct version_reader *version = NULL;
@@ -415,7 +427,11 @@ static int verify_place(struct run *r, const struct plan_dataset *d, const struc
 	}
 	if (o->side == VERIFY_TARGET && rights_at(r, d, o, &c.rights, e) < 0)
 		return -1;
-	c.challenge = o->side == VERIFY_TARGET ? &challenge : NULL;
+	ao.is_place = !o->path;
+	ao.source = o->side == VERIFY_SOURCE;
+	if (d->kind == DATASET_BLOCK && content_size(r, d, v->version, &ao.size, e) < 0)
+		return -1;
+	c.challenge = o->side == VERIFY_TARGET && d->kind == DATASET_FILES ? &challenge : NULL;
 	c.version = version;
 	c.scan = scan;
 	c.foreign = o->side == VERIFY_TARGET && !o->path ? foreign : NULL;

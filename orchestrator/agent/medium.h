@@ -1,0 +1,21 @@
+/* medium - a block device or a file that is an image of one: its size, and who uses it. */
+#ifndef MEDIUM_H
+#define MEDIUM_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* Bytes of the device or of the regular file; 0 when the kernel does not tell. */
+uint64_t medium_size(const struct stat *st);
+
+enum medium_use {		/* worst last */
+	MEDIUM_FREE,
+	MEDIUM_MOUNTED_RO,
+	MEDIUM_HELD,		/* not mounted as far as we see: another namespace, swap, RAID, LVM; an image: a loop device has it */
+	MEDIUM_MOUNTED_RW
+};
+/* Of the device, its partitions and what is stacked on them; of a file: of the loop devices whose file it is. */
+enum medium_use medium_use(const struct stat *st);
+const char *medium_use_name(enum medium_use u);	/* "no", "read-only", "held", "read-write" */
+
+#endif
