@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -325,6 +326,23 @@ static int tell_nearest(const struct root_facts *r, const char *path, struct err
 	return tell_root(r, "nearest", up, e) < 0 || tell_place(r, fd, e) < 0 ? -1 : tell_chain(r, fd, e);
 }
 
+/* Where the path leads when symlinks stand in it: what is copied or written is that. */
+static int tell_resolved(const struct root_facts *r, int fd, const char *path, struct err *e)
+{
+	OWN_BUF struct buf real = BUF_INIT;
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (!buf_reserve(&real, PATH_MAX + 1))
+		return buf_finish(&real, e);
+	n = readlink(link, real.data, PATH_MAX);
+	if (n <= 0 || n >= PATH_MAX)
+		return 0;
+	real.data[n] = '\0';
+	return strcmp(real.data, path) == 0 ? 0 : tell_root(r, "resolved", real.data, e);
+}
+
 static int tell_one_root(struct agent *a, unsigned number, const char *path, struct err *e)
 {
 	struct root_facts r = { a, number };
@@ -339,7 +357,9 @@ static int tell_one_root(struct agent *a, unsigned number, const char *path, str
 		return -1;
 	if (fd < 0)
 		return tell_nearest(&r, path, e);
-	return tell_place(&r, fd, e) < 0 || tell_identity(&r, fd, e) < 0 ? -1 : tell_chain(&r, fd, e);
+	if (tell_resolved(&r, fd, path, e) < 0 || tell_place(&r, fd, e) < 0 || tell_identity(&r, fd, e) < 0)
+		return -1;
+	return tell_chain(&r, fd, e);
 }
 
 /* "user.NAME" or "group.NAME" = its id; nothing when the host knows none. */

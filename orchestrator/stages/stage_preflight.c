@@ -11,6 +11,13 @@
 #include "runner.h"
 #include "survey.h"
 
+/* A root that is reached through a symlink is followed, and said: the paper must name the place that was copied. */
+static void say_resolved(const json_t *facts, const char *place)
+{
+	if (*place_fact(facts, "resolved"))
+		log_warn("%s leads through a symlink to %s: that place is meant", place, place_fact(facts, "resolved"));
+}
+
 static int check_source(const struct plan_dataset *d, const json_t *facts, struct err *e)
 {
 	char place[PLACE_NAME];
@@ -26,6 +33,7 @@ static int check_source(const struct plan_dataset *d, const json_t *facts, struc
 	}
 	if (strcmp(place_fact(facts, "type"), "dir") != 0)
 		return err_set(e, ERR_REFUSED, "%s is no directory but a %s", place, place_fact(facts, "type"));
+	say_resolved(facts, place);
 	return 0;
 }
 
@@ -36,6 +44,7 @@ static int check_target(const struct plan_dataset *d, const json_t *facts, struc
 	place_name(d->to.host, d->to.path, place);
 	if (strcmp(place_fact(facts, "exists"), "yes") == 0 && strcmp(place_fact(facts, "type"), "dir") != 0)
 		return err_set(e, ERR_REFUSED, "%s is no directory but a %s", place, place_fact(facts, "type"));
+	say_resolved(facts, place);
 	if (strcmp(place_fact(facts, "read_only"), "yes") == 0)
 		return err_set(e, ERR_REFUSED, "%s is on a file system that is mounted read-only", place);
 	if (strcmp(place_fact(facts, "exists"), "no") == 0) {

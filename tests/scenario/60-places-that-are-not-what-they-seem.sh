@@ -32,6 +32,14 @@ sed -i 's/name: move/name: beside/' "$TOP/e.yaml"
 expect 0 run "$TOP/e.yaml"
 same_tree "$S" "$S-copy"
 
+part 'a root that is reached through a symlink is followed, said and recorded'
+migration "local:$TOP/elsewhere/alias" "local:$TOP/t2" | sed 's/name: move/name: alias/' >"$TOP/alias.yaml"
+expect 0 run "$TOP/alias.yaml"
+says "$ERR" "alias leads through a symlink to $S" "t2 leads through a symlink to $TOP/t"
+same_text "$S" "$(event alias 3 | jq -r .data.datasets.www.from.resolved)" 'the place that is recorded'
+same_tree "$S" "$TOP/t"
+rm -r "$TOP/t"; mkdir "$TOP/t"
+
 part 'no directory, no parent'
 migration "local:$S/a/one" "local:$TOP/x" | sed 's/name: move/name: nodir/' >"$TOP/f.yaml"
 expect 6 run "$TOP/f.yaml"
