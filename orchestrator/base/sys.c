@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 #define RULES_MAX 16
+enum { FAULT_KILL = 0, FAULT_SHORT = -1 };
 
 struct rule {
 	char call[16], site[16];	/* site empty: any */
 	atomic_long left;		/* fires when it reaches 0 */
-	int err;			/* errno, or 0 = SIGKILL */
+	int err;			/* errno, or one of */
 };
 
 static struct rule rules[RULES_MAX];
@@ -27,7 +28,7 @@ static int errno_of(const char *name)
 {
 	static const struct { const char *name; int value; } table[] = {
 		{ "EIO", EIO }, { "ENOSPC", ENOSPC }, { "EDQUOT", EDQUOT }, { "EACCES", EACCES }, { "EPERM", EPERM },
-		{ "EROFS", EROFS }, { "ENOENT", ENOENT }, { "kill", 0 } };
+		{ "EROFS", EROFS }, { "ENOENT", ENOENT }, { "kill", FAULT_KILL }, { "short", FAULT_SHORT } };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(name, table[i].name) == 0)
@@ -59,8 +60,11 @@ static void load_rules(void)
 	}
 }
 
-/* True (errno set) when a rule says that this call fails now. */
-static bool strikes(const char *call, const char *site)
+/*
+ * True (errno set) when a rule says that this call fails now.  n (or NULL): bytes the call is to move, which a rule may make fewer:
+ * then it goes on.
+ */
+static bool strikes_bytes(const char *call, const char *site, size_t *n)
 {
 	pthread_once(&once, load_rules);
 	for (int i = 0; i < rule_count; i++) {
@@ -70,32 +74,39 @@ static bool strikes(const char *call, const char *site)
 			continue;
 		if (atomic_fetch_sub(&r->left, 1) != 1)
 			continue;
-		if (r->err == 0)
+		if (r->err == FAULT_KILL)
 			(void)kill(getpid(), SIGKILL);
+		if (r->err == FAULT_SHORT) {
+			if (n && *n > 1)
+				*n /= 2;
+			continue;
+		}
 		errno = r->err;
 		return true;
 	}
 	return false;
 }
 
+static bool strikes(const char *call, const char *site) { return strikes_bytes(call, site, NULL); }
+
 ssize_t sys_write(const char *site, int fd, const void *p, size_t n)
 {
-	return strikes("write", site) ? -1 : write(fd, p, n);
+	return strikes_bytes("write", site, &n) ? -1 : write(fd, p, n);
 }
 
 ssize_t sys_pwrite(const char *site, int fd, const void *p, size_t n, off_t at)
 {
-	return strikes("write", site) ? -1 : pwrite(fd, p, n, at);
+	return strikes_bytes("write", site, &n) ? -1 : pwrite(fd, p, n, at);
 }
 
 ssize_t sys_read(const char *site, int fd, void *p, size_t n)
 {
-	return strikes("read", site) ? -1 : read(fd, p, n);
+	return strikes_bytes("read", site, &n) ? -1 : read(fd, p, n);
 }
 
 ssize_t sys_pread(const char *site, int fd, void *p, size_t n, off_t at)
 {
-	return strikes("read", site) ? -1 : pread(fd, p, n, at);
+	return strikes_bytes("read", site, &n) ? -1 : pread(fd, p, n, at);
 }
 
 static int counted(int r)

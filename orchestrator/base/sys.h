@@ -3,7 +3,7 @@
  *
  * Calls whose failure decides about somebody's data go through here.  WAYBILL_FAULT="fsync:3:EIO" in the environment
  * makes the 3rd fsync of the process fail with EIO; several rules are separated by commas; "kill" instead of an errno
- * ends the process with SIGKILL before the call.  A rule may name a prefix of call sites: "write@store:2:ENOSPC".
+ * ends the process with SIGKILL before the call, "short" lets a read or write move only half of its bytes.  A rule may name a prefix of call sites: "write@store:2:ENOSPC".
  * Without the variable each wrapper costs one predictable branch.
  */
 #ifndef SYS_H

@@ -1,0 +1,87 @@
+# fault.sh - what the loops of tests/fault share: rounds of one fault each, and what must hold after every one of them.
+#
+#   . "$(dirname "${BASH_SOURCE[0]}")/../lib/scenario.sh"; . "$WAYBILL_SOURCE/tests/lib/fault.sh"
+#
+# WAYBILL_FAULT_ROUNDS: how many rounds (the default is what fits into tests/run).  WAYBILL_FAULT_SEED: where the dice begin; round N
+# of seed S is round 1 of seed S+N-1, so that a round that failed is replayed alone with the command that its failure prints.
+#
+#   rounds DEFAULT FUNCTION   calls FUNCTION for each round, with the dice set; WS is a fresh workspace, PLAN its name, DST an empty target
+#   dice N                    a number from 0 to N-1 in $DICE
+#   told TEXT                 what this round does, for the failure message
+#   claims_hold               before the resume: the ledger is intact, and what it calls a version is in the archive
+#   resumed                   the same command finishes: target equal to the source, nothing sent twice, nothing left over
+set -u
+export WAYBILL_PATIENCE=30
+FAULT_SEED=${WAYBILL_FAULT_SEED:-$((RANDOM * 32768 + RANDOM))}
+declare -g DICE=0 ROUND=0 TOLD="" STRUCK=0
+
+dice() { DICE=$(((RANDOM * 32768 + RANDOM) % $1)); }
+told() { TOLD=$*; echo "  $((FAULT_SEED + ROUND - 1)): $*"; }
+
+# Not so small that everything is over at the first flush, and old enough that nothing counts as racy.
+fault_tree() {
+	local n
+	make_small "$1"
+	mkdir -p "$1/many" "$1/big"
+	for n in {1..300}; do echo "file $n of many" >"$1/many/$n"; done
+	for n in 1 2 3; do head -c 5000000 /dev/urandom >"$1/big/$n"; done
+	truncate -s 20000000 "$1/big/hole"; echo end >>"$1/big/hole"
+	sleep 2.5
+	rsync -aHAX "$1/" "$1.copy/" || fail 'no second copy of the source'
+}
+
+rounds() {
+	local n=${WAYBILL_FAULT_ROUNDS:-$1} last=""
+	[ -n "${WAYBILL_FAULT_SEED:-}" ] || echo "seed $FAULT_SEED: replay with WAYBILL_FAULT_SEED=$FAULT_SEED"
+	trap '[ $? = 0 ] || echo "round failed: $TOLD; replay it with: WAYBILL_FAULT_SEED=$((FAULT_SEED + ROUND - 1)) WAYBILL_FAULT_ROUNDS=1 bash $0" >&2; scenario_end' EXIT
+	for ((ROUND = 1; ROUND <= n; ROUND++)); do
+		RANDOM=$(((FAULT_SEED + ROUND - 1) % 32749))
+		PLAN=p$ROUND WS=$TOP/ws-$ROUND DST=$TOP/dst-$ROUND
+		mkdir "$DST"
+		bare 0 init "$WS"
+		"$2"
+		rm -rf "$WS" "$DST"
+	done
+	same_tree "$TOP/src.copy" "$TOP/src"
+	[ "$n" -lt 5 ] || [ "$STRUCK" -ge $((n / 3)) ] || fail "only $STRUCK of $n faults struck: nothing was shown"
+	echo "- $n rounds, $STRUCK faults struck"
+	trap scenario_end EXIT
+}
+
+# Entries acknowledged and not yet part of a version.
+acked() {
+	rm -rf "$TOP/state"; mkdir "$TOP/state"
+	cp "$WS"/.waybill/state.db* "$TOP/state/"
+	sqlite3 "$TOP/state/state.db" 'select count(*) from ack'
+}
+
+claims_hold() {
+	local n
+	expect 0 audit "$WS"
+	for n in $(ledger tag -l "$PLAN/*"); do
+		expect 0 verify "$PLAN" www --side archive --full
+	done
+	BEFORE=$(versions "$PLAN" www) ACKED=$(acked)
+}
+
+resumed() {
+	local i left
+	expect 0 run "$TOP/$PLAN.yaml"
+	same_tree "$TOP/src" "$DST"
+	is_empty <(find "$DST" -name '.waybill*') 'leftovers at the target'
+	is_empty <(find "$WS/.waybill/store/tmp" -mindepth 1) 'leftovers in the store'
+	is_empty <(find "$WS/.waybill/scan" -name '.*' -type f) 'leftovers in scan/'
+	for i in "${!SSHD_HOME[@]}"; do
+		is_empty <(find "${SSHD_HOME[$i]}/.cache/waybill" -mindepth 1 ! -name 'agent-*' ! -name 'fence-*' 2>/dev/null) "leftovers of agents at $i"
+	done
+	i=$(balance "$PLAN" www | field unchanged)
+	[ "$i" -ge "$ACKED" ] || fail "$ACKED entries had been acknowledged, only $i of them were not sent again"
+	for ((i = 0; i < 200; i++)); do
+		left=$(pgrep -f "waybill-agent.* --root $TOP/|/agent-[0-9a-f]+.* --root $TOP/" | tr '\n' ' ')
+		[ -n "$left" ] || break
+		sleep 0.1
+	done
+	[ -z "$left" ] || fail "agents that do not end: $left"
+	expect 0 audit "$WS"
+	expect 0 verify "$PLAN" www --side archive --full
+}
