@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "esc.h"
 #include "io.h"
+#include "lanes.h"
 
 static const struct role {
 	const char *name;
@@ -189,11 +190,12 @@ static int send_done(struct agent *a, struct err *e)
 	return 0;
 }
 
-static int converse(struct agent *a, const struct role *role, struct err *e)
+static int converse(struct agent *a, const struct role *role, struct agent_lanes **lanes, struct err *e)
 {
 	const struct msg_done *d = &a->done;
 
-	if (get_start(a, e) < 0 || open_root(a, role, e) < 0 || send_ready(a, e) < 0 || role->run(a, e) < 0)
+	if (get_start(a, e) < 0 || open_root(a, role, e) < 0 || lanes_listen(a->wire, a->start.lanes, lanes, e) < 0 ||
+	    send_ready(a, e) < 0 || role->run(a, e) < 0)
 		return -1;
 	if (d->scanned != d->copied + d->unchanged + d->skipped + d->unsettled + d->failed)
 		return err_set(e, ERR_BUG, "the %s role's balance does not close", role->name);
@@ -205,6 +207,7 @@ int agent_serve(const char *role_name, const char *root_path, int argc, char *co
 	const struct role *role = find_role(role_name);
 	struct agent a = { .role = role_name, .root = -1, .root_path = root_path, .argc = argc, .argv = argv };
 	struct wire_options o = { WIRE_AGENT, in, out, "orchestrator", wire_build_id(), 0 };
+	struct agent_lanes *lanes = NULL;
 	struct err e = ERR_INIT;
 
 	if (!role) {
@@ -216,10 +219,11 @@ int agent_serve(const char *role_name, const char *root_path, int argc, char *co
 		(void)fprintf(stderr, "waybill-agent: %s\n", e.text);
 		return err_exit_code(e.class);
 	}
-	if (converse(&a, role, &e) < 0) {
+	if (converse(&a, role, &lanes, &e) < 0) {
 		wire_fail(a.wire, &e);
 		(void)fprintf(stderr, "waybill-agent: %s\n", e.text);
 	}
+	lanes_stop(lanes);
 	wire_close(a.wire);
 	if (a.root >= 0)
 		(void)close(a.root);

@@ -106,6 +106,7 @@ struct session {
 	struct channel *channel;
 	struct wire *wire;
 	struct msg_ready ready;
+	struct session_lanes *lanes;
 	const char *host_name;		/* borrowed */
 	char peer[80];			/* "host NAME", as every failure of the connection begins */
 	struct run *run;

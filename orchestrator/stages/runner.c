@@ -8,6 +8,7 @@
 #include "gates.h"
 #include "give_up.h"
 #include "log.h"
+#include "persist.h"
 #include "takeover.h"
 #include "undo.h"
 
@@ -128,6 +129,14 @@ static int record_failure(struct run *r, enum plan_stage s, const struct err *wh
 	return 0;
 }
 
+static int preflight_again(void *run, struct err *e) { return stage_preflight(run, e); }
+
+/* Preflight only looks: a lost connection means to look again.  Passes and verifications see to theirs themselves. */
+static int act(struct run *r, enum plan_stage s, struct err *e)
+{
+	return s == STAGE_PREFLIGHT ? persist(r, preflight_again, r, e) : stage_functions[s](r, e);
+}
+
 static int run_stage(struct run *r, enum plan_stage s, struct err *e)
 {
 	const char *name = plan_stage_name(s);
@@ -137,7 +146,7 @@ static int run_stage(struct run *r, enum plan_stage s, struct err *e)
 	if (check_gates(r, s, e) < 0 || blocked_by_failures(r, s, e) < 0)
 		return -1;
 	run_show_stage(r, name, "started", "");
-	if (stage_functions[s](r, e) < 0) {
+	if (act(r, s, e) < 0) {
 		(void)record_failure(r, s, e);
 		return -1;
 	}

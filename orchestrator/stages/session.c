@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "esc.h"
+#include "lanes.h"
 #include "log.h"
 
 char *place_name(const char *host, const char *path, char out[PLACE_NAME])
@@ -122,7 +123,13 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 {
 	if (run_log_in(r, name, out, e) < 0)
 		return -1;
-	return host_agent_path(*out) ? 0 : host_agent(*out, e);
+	if (host_agent_path(*out) || host_agent(*out, e) == 0)
+		return 0;
+	if (e->class == ERR_TEMPORARY) {	/* cut in the middle of it */
+		r->hosts[plan_host(r->plan, name) - r->plan->hosts].lost = true;
+		r->losses++;
+	}
+	return -1;
 }
 
 /* The connection is of no use any more: whoever tries again gets a new one. */
@@ -178,13 +185,18 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 	OWN_BUF struct buf b = BUF_INIT;
 	struct wire_options o = { .side = WIRE_ORCHESTRATOR, .in = channel_out(s->channel), .out = channel_in(s->channel),
 		.peer = s->peer, .build = wire_build_id(), .stall_s = stall_limit() };
+	char token[LANES_TOKEN] = "";
 	int got;
 
+	if (strcmp(role, "read") == 0 || strcmp(role, "apply") == 0 || strcmp(role, "readblock") == 0 || strcmp(role, "applyblock") == 0)
+		lanes_token(s->run, s->host_name, token);
 	if (open_wire(s, &o, e) < 0)
 		return -1;
 	register_wire(s->run, s->wire);
 	start->epoch = s->run->epoch;
+	start->lanes = token;
 	msg_start_encode(&b, start);
+	start->lanes = NULL;
 	if (buf_finish(&b, e) < 0 || wire_send(s->wire, WIRE_CONTROL, MSG_START, b.data, b.len, e) < 0)
 		return -1;
 	got = wire_recv(s->wire, WIRE_CONTROL, &f, e);
@@ -192,7 +204,10 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 		return -1;
 	if (got == 0 || f.type != MSG_READY)
 		return err_set(e, ERR_PERMANENT, "the %s agent did not report ready", role);
-	return msg_ready_decode(f.data, f.len, &s->ready, e);
+	if (msg_ready_decode(f.data, f.len, &s->ready, e) < 0)
+		return -1;
+	s->lanes = lanes_start(s, token);
+	return 0;
 }
 
 int session_open(struct run *r, const char *host, const char *role, const char *root, struct msg_start *start,
@@ -248,6 +263,14 @@ int session_open_args(struct run *r, const char *host, const char *const *args, 
 	return 0;
 }
 
+static void close_wire(struct session *s)
+{
+	lanes_stop(s->lanes);
+	forget_wire(s->run, s->wire);
+	wire_close(take_ptr(&s->wire));
+	lanes_free(take_ptr(&s->lanes));
+}
+
 int session_finish(struct session *s, struct msg_done *done, struct err *e)
 {
 	OWN(wire_frame_dispose) struct wire_frame f = WIRE_FRAME_INIT;
@@ -261,8 +284,7 @@ int session_finish(struct session *s, struct msg_done *done, struct err *e)
 	if (got == 0 || f.type != MSG_DONE || msg_done_decode(f.data, f.len, &balance, e) < 0)
 		return err_set(e, ERR_TEMPORARY, "host %s: the agent ended without its end record; run the same command again",
 		    s->host_name);
-	forget_wire(s->run, s->wire);
-	wire_close(take_ptr(&s->wire));
+	close_wire(s);
 	if (channel_close(take_ptr(&s->channel), &status, &tail, e) < 0)
 		return -1;
 	if (status != 0)
@@ -279,8 +301,7 @@ void session_close(struct session *s)
 		return;
 	if (s->wire) {
 		note_loss(s, NULL);
-		forget_wire(s->run, s->wire);
-		wire_close(s->wire);
+		close_wire(s);
 	}
 	if (s->channel)
 		channel_abandon(s->channel);

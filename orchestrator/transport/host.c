@@ -145,6 +145,7 @@ void host_close(struct host *h)
 	free(h);
 }
 
+const struct host_spec *host_spec(const struct host *h) { return h->spec; }
 const char *host_name(const struct host *h) { return h->spec->name; }
 const char *host_route(const struct host *h) { return h->text; }
 const char *host_client_reason(const struct host *h) { return h->reason ? h->reason : ""; }

@@ -53,6 +53,9 @@ const char *host_client_reason(const struct host *h);
  * computes, and remembers the path.  spec.agent set: checks only that it answers with our build.  ERR_PERMANENT when no place allows it.
  */
 int host_agent(struct host *h, struct err *e) MUST_CHECK;
+/* The same place as the agent of another connection to the same host: nothing is asked. */
+int host_agent_as(struct host *h, const struct host *of, struct err *e) MUST_CHECK;
+const struct host_spec *host_spec(const struct host *h);
 const char *host_agent_path(const struct host *h);
 /* Removes the agent that host_agent found or uploaded, and its directory if empty (finish, abandon); an installed one stays. */
 int host_agent_remove(struct host *h, struct err *e) MUST_CHECK;

@@ -244,6 +244,8 @@ int host_agent(struct host *h, struct err *e)
 	    esc_s(h->spec->name), rejected.len ? rejected.data : "none of the directories exists");
 }
 
+int host_agent_as(struct host *h, const struct host *of, struct err *e) { return remember(h, of->agent, false, e); }
+
 /* Arguments: the file.  Its directory goes too when nothing else is in it. */
 static const char remove_script[] = "rm -f -- \"$1\" && { rmdir -- \"${1%/*}\" 2>/dev/null; :; }";
 

@@ -6,7 +6,7 @@
 #include "esc.h"
 #include "path.h"
 
-#define START_VERSION 2
+#define START_VERSION 3
 #define LIST_MAX 4096
 #define PATTERN_MAX 4096
 #define IDENTITY_MAX 128
@@ -103,6 +103,7 @@ void msg_start_dispose(struct msg_start *m)
 	free_list(&m->exclude);
 	free_list(&m->list_only);
 	free(m->owners);
+	free(m->lanes);
 	*m = (struct msg_start){ 0 };
 }
 
@@ -177,6 +178,7 @@ void msg_start_encode(struct buf *b, const struct msg_start *m)
 	buf_put_zigzag(b, m->age_min_s);
 	buf_put_zigzag(b, m->age_limit_s);
 	put_owners(b, m);
+	msg_put_text(b, m->lanes ? m->lanes : "");
 }
 
 int msg_start_decode(const void *p, size_t n, struct msg_start *m, struct err *e)
@@ -200,6 +202,7 @@ int msg_start_decode(const void *p, size_t n, struct msg_start *m, struct err *e
 	m->age_min_s = view_zigzag(&v);
 	m->age_limit_s = view_zigzag(&v);
 	get_owners(&v, m);
+	m->lanes = msg_text(&v, MSG_LANES_MAX);
 	if (version != START_VERSION || m->flags & ~(uint64_t)FLAGS_KNOWN || level < INT32_MIN || level > INT32_MAX)
 		v.failed = true;
 	if (msg_done_view(&v, "START", e) < 0) {

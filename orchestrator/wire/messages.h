@@ -113,7 +113,9 @@ struct msg_start {		/* strings owned by whoever filled it; decode allocates */
 	int64_t age_min_s, age_limit_s;		/* seconds since mtime, by the host's own clock */
 	struct msg_owner *owners;	/* apply: the first that fits gives the id that is set; owned */
 	size_t owner_count;
+	char *lanes;		/* token for further connections (waybill-wire.7), NULL or "" = none */
 };
+#define MSG_LANES_MAX 64	/* characters */
 #define MSG_OWNERS_MAX 65536
 void msg_start_dispose(struct msg_start *m);
 void msg_start_encode(struct buf *b, const struct msg_start *m);

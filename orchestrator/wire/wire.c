@@ -14,14 +14,14 @@ void wire_frame_dispose(struct wire_frame *f)
 	*f = (struct wire_frame)WIRE_FRAME_INIT;
 }
 
-static void free_queue(struct stream *s)
+void wire_free_queued(struct queued *q)
 {
-	while (s->head) {
-		struct queued *q = s->head;
+	while (q) {
+		struct queued *next = q->next;
 
-		s->head = q->next;
 		free(q->data);
 		free(q);
+		q = next;
 	}
 }
 
@@ -32,7 +32,7 @@ static void init_sync(struct wire *w)
 	pthread_condattr_init(&mono);
 	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_mutex_init(&w->out_lock, NULL);
+	pthread_mutex_init(&w->out.lock, NULL);
 	pthread_cond_init(&w->changed, &mono);
 	pthread_cond_init(&w->held_some, &mono);
 	for (int i = 0; i < WIRE_STREAMS; i++) {
@@ -60,7 +60,7 @@ static void destroy_sync(struct wire *w)
 	}
 	pthread_cond_destroy(&w->changed);
 	pthread_cond_destroy(&w->held_some);
-	pthread_mutex_destroy(&w->out_lock);
+	pthread_mutex_destroy(&w->out.lock);
 	pthread_mutex_destroy(&w->lock);
 }
 
@@ -71,17 +71,18 @@ static struct wire *new_wire(const struct wire_options *o)
 	if (!w)
 		return NULL;
 	w->side = o->side;
-	w->in = o->in;
-	w->out = o->out;
+	w->in.fd = o->in;
+	w->out.fd = o->out;
 	w->stall_s = o->stall_s ? o->stall_s : o->side == WIRE_AGENT ? AGENT_STALL_S : STALL_S;
 	w->in_flags = w->out_flags = -1;
-	w->last_rx = clock_mono_ns();
+	w->in.last = clock_mono_ns();
 	(void)snprintf(w->peer, sizeof(w->peer), "%s", o->peer ? o->peer : "peer");
 	init_sync(w);
+	wire_lanes_init(w);
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->inbuf = malloc(IN_CAP);
+	w->in.buf = malloc(IN_CAP);
 	w->held = malloc(HELD_CAP + SMALL_FRAME + HEADER_LEN);
-	if (w->wake < 0 || !w->inbuf || !w->held) {
+	if (w->wake < 0 || !w->in.buf || !w->held) {
 		wire_close(w);
 		return NULL;
 	}
@@ -91,10 +92,10 @@ static struct wire *new_wire(const struct wire_options *o)
 /* The fds do not block while we have them: a thread that waits must be able to hear of the end. */
 static int unblock_fds(struct wire *w, struct err *e)
 {
-	w->in_flags = fcntl(w->in, F_GETFL);
-	w->out_flags = fcntl(w->out, F_GETFL);
-	if (w->in_flags < 0 || w->out_flags < 0 || fcntl(w->in, F_SETFL, w->in_flags | O_NONBLOCK) < 0 ||
-	    fcntl(w->out, F_SETFL, w->out_flags | O_NONBLOCK) < 0)
+	w->in_flags = fcntl(w->in.fd, F_GETFL);
+	w->out_flags = fcntl(w->out.fd, F_GETFL);
+	if (w->in_flags < 0 || w->out_flags < 0 || fcntl(w->in.fd, F_SETFL, w->in_flags | O_NONBLOCK) < 0 ||
+	    fcntl(w->out.fd, F_SETFL, w->out_flags | O_NONBLOCK) < 0)
 		return err_sys(e, "%s: the connection's descriptors", w->peer);
 	return 0;
 }
@@ -123,7 +124,7 @@ int wire_open(struct wire **out, const struct wire_options *o, struct err *e)
 	(void)signal(SIGPIPE, SIG_IGN);	/* a peer that left is an error to report, not our death */
 	if (!w)
 		return err_sys(e, "%s: opening the connection", o->peer ? o->peer : "peer");
-	if (unblock_fds(w, e) < 0 || wire_hello(w, o->build, e) < 0 || start_threads(w, e) < 0)
+	if (unblock_fds(w, e) < 0 || wire_hello(w, &w->in, &w->out, o->build, e) < 0 || start_threads(w, e) < 0)
 		return -1;
 	*out = take_ptr(&w);
 	return 0;
@@ -173,6 +174,30 @@ static int take_credit(struct wire *w, struct stream *s, uint64_t cost, struct e
 	return r;
 }
 
+/* Small ones stay on the leader, where they find company. */
+static int send_frame(struct wire *w, struct stream *s, struct header *h, const uint8_t *p, struct err *e)
+{
+	uint8_t small[NUMBER_LEN + SMALL_FRAME];
+	int r;
+
+	s->numbered_out = wire_lanes_used(w) || s->numbered_out;
+	if (take_credit(w, s, FRAME_COST(h->len + (s->numbered_out ? NUMBER_LEN : 0)), e) < 0)
+		return -1;
+	if (!s->numbered_out) {
+		s->next_out++;
+		return wire_put_frame(w, h, p, false) < 0 ? write_failed(w, e) : 0;
+	}
+	h->flags |= FRAME_NUMBER;
+	h->len += NUMBER_LEN;
+	if (h->len > SMALL_FRAME)
+		return wire_lanes_take(w, h, p, s->next_out++, e);
+	wire_put_number(small, s->next_out++);
+	if (h->len > NUMBER_LEN)
+		memcpy(small + NUMBER_LEN, p, h->len - NUMBER_LEN);
+	r = wire_put_frame(w, h, small, false);
+	return r < 0 ? write_failed(w, e) : 0;
+}
+
 int wire_send(struct wire *w, enum wire_stream stream, uint8_t type, const void *p, size_t n, struct err *e)
 {
 	struct stream *s = &w->s[stream];
@@ -186,9 +211,7 @@ int wire_send(struct wire *w, enum wire_stream stream, uint8_t type, const void 
 		uint32_t k = n > WIRE_PAYLOAD_MAX ? WIRE_PAYLOAD_MAX : (uint32_t)n;
 		struct header h = { k, type, (uint8_t)stream, n > k ? FRAME_MORE : 0 };
 
-		r = take_credit(w, s, FRAME_COST(k), e);
-		if (r == 0 && wire_put_frame(w, &h, at, false) < 0)
-			r = write_failed(w, e);
+		r = send_frame(w, s, &h, at, e);
 		at = k ? at + k : at;
 		n -= k;
 	} while (r == 0 && n);
@@ -200,7 +223,7 @@ int wire_end(struct wire *w, enum wire_stream stream, struct err *e)
 {
 	struct stream *s = &w->s[stream];
 	struct header h = { 1, LINK_END, LINK_STREAM, 0 };
-	uint8_t which = (uint8_t)stream;
+	uint8_t which[1 + NUMBER_LEN] = { (uint8_t)stream };
 	bool twice;
 
 	pthread_mutex_lock(&s->sending);
@@ -208,7 +231,12 @@ int wire_end(struct wire *w, enum wire_stream stream, struct err *e)
 	twice = s->closed;
 	s->closed = true;
 	pthread_mutex_unlock(&w->lock);
-	if (!twice && wire_put_frame(w, &h, &which, false) < 0) {
+	if (s->numbered_out) {
+		wire_lanes_drain(w);	/* whoever ends all its streams and then closes has sent all */
+		wire_put_number(which + 1, s->next_out);
+		h.len += NUMBER_LEN;
+	}
+	if (!twice && wire_put_frame(w, &h, which, false) < 0) {
 		pthread_mutex_unlock(&s->sending);
 		return write_failed(w, e);
 	}
@@ -236,7 +264,7 @@ static int pop(struct wire *w, struct stream *s, struct queued **out, uint64_t *
 			s->tail = &s->head;
 		s->held -= FRAME_COST(q->h.len);
 		s->owed += FRAME_COST(q->h.len);
-		if (s->owed >= WIRE_WINDOW / 4 && !s->ended) {
+		if (s->owed >= WIRE_WINDOW / 16 && !s->ended) {
 			*grant = s->owed;
 			s->owed = 0;
 		}
@@ -262,24 +290,27 @@ static void give_credit(struct wire *w, enum wire_stream stream, uint64_t grant)
 /* Appends q's payload to the message; frees q. */
 static int join(struct wire *w, struct wire_frame *f, struct queued *q, bool first, struct err *e)
 {
+	size_t skip = q->h.flags & FRAME_NUMBER ? NUMBER_LEN : 0, n = q->h.len - skip;
 	int r = 0;
 
 	if (first) {
 		f->type = q->h.type;
-		f->data = q->data;
-		f->len = q->h.len;
+		f->data = take_ptr(&q->data);
+		f->len = q->h.len - skip;
+		if (skip)
+			memmove(f->data, f->data + skip, f->len);
 		free(q);
 		return 0;
 	}
-	if (q->h.type != f->type || f->len + q->h.len > WIRE_MESSAGE_MAX) {
+	if (q->h.type != f->type || f->len + n > WIRE_MESSAGE_MAX) {
 		r = err_set(e, ERR_INTEGRITY, "%s: the peer broke the protocol (parts of a message)", w->peer);
-	} else if (q->h.len) {
-		uint8_t *p = realloc(f->data, f->len + q->h.len);
+	} else if (n) {
+		uint8_t *p = realloc(f->data, f->len + n);
 
 		if (p) {
-			memcpy(p + f->len, q->data, q->h.len);
+			memcpy(p + f->len, q->data + skip, n);
 			f->data = p;
-			f->len += q->h.len;
+			f->len += n;
 		} else {
 			r = err_sys(e, "%s: receiving a message", w->peer);
 		}
@@ -386,30 +417,35 @@ void wire_close(struct wire *w)
 	w->stopping = true;
 	alive = w->life == WIRE_ALIVE;
 	pthread_mutex_unlock(&w->lock);
+	if (alive)
+		wire_lanes_stop(w);
 	/* What was sent before is sent; a peer that is gone or stuck gets at most the time of last words. */
 	if (alive && wire_flush(w, true) < 0)
 		alive = false;
 	if (w->wake >= 0)
 		wire_cancel(w);
+	wire_lanes_close(w);
 	if (w->flusher_runs) {
-		pthread_mutex_lock(&w->out_lock);
+		pthread_mutex_lock(&w->out.lock);
 		w->flusher_stops = true;
 		pthread_cond_signal(&w->held_some);
-		pthread_mutex_unlock(&w->out_lock);
+		pthread_mutex_unlock(&w->out.lock);
 		pthread_join(w->flusher, NULL);
 	}
 	if (w->receiver_runs)
 		pthread_join(w->receiver, NULL);
 	if (w->alive_runs)
 		pthread_join(w->alive, NULL);
-	for (int i = 0; i < WIRE_STREAMS; i++)
-		free_queue(&w->s[i]);
+	for (int i = 0; i < WIRE_STREAMS; i++) {
+		wire_free_queued(w->s[i].head);
+		wire_free_queued(w->s[i].parked);
+	}
 	if (w->in_flags >= 0)
-		(void)fcntl(w->in, F_SETFL, w->in_flags);
+		(void)fcntl(w->in.fd, F_SETFL, w->in_flags);
 	if (w->out_flags >= 0)
-		(void)fcntl(w->out, F_SETFL, w->out_flags);
+		(void)fcntl(w->out.fd, F_SETFL, w->out_flags);
 	destroy_sync(w);
-	free(w->inbuf);
+	free(w->in.buf);
 	free(w->held);
 	if (w->wake >= 0)
 		(void)close(w->wake);

@@ -21,7 +21,7 @@
 #define WIRE_NOISE_MAX 65536		/* bytes of log-in noise accepted before the magic line */
 #define WIRE_PAYLOAD_MAX (1u << 20)	/* bytes of payload in one frame */
 #define WIRE_MESSAGE_MAX (32u << 20)	/* bytes of one message; longer than a frame it travels in several */
-#define WIRE_WINDOW (4u << 20)		/* bytes in flight on one stream and direction */
+#define WIRE_WINDOW (16u << 20)		/* bytes in flight on one stream and direction: 300 MB/s at 50 ms */
 #define WIRE_STREAMS 8
 
 enum wire_stream { WIRE_CONTROL = 0, WIRE_DATA = 1, WIRE_KNOWN = 2, WIRE_ACK = 3 };
@@ -73,6 +73,30 @@ void wire_peer_state(struct wire *w, char out[WIRE_STATE_MAX]);
 bool wire_lost(struct wire *w);
 /* Bytes moved so far, frame headers included. */
 void wire_counts(struct wire *w, uint64_t *sent, uint64_t *received);
+
+/*
+ * Lanes: further connections between the same two.  Larger messages go over whichever is free first, and are put in order again by
+ * their numbers; small ones stay on the first connection, the leader.  A lane that fails is a connection lost.
+ *
+ *   wire_lane_add (both sides) -> wire_lane_retire (orchestrator), when it has carried enough -> wire_lane_over
+ *   any state -> wire_close
+ */
+struct wire_lane;
+struct wire_lane_options {
+	int in, out;			/* borrowed until done */
+	const char *build;		/* as in wire_options: a lane begins with the same magic line */
+	void (*done)(void *ctx);	/* or NULL; called once, from any thread: the fds are not used any more */
+	void *ctx;
+};
+/* ERR_UNREACHABLE, ERR_PERMANENT as wire_open; nothing is called then.  The lane is freed by wire_close. */
+int wire_lane_add(struct wire *w, const struct wire_lane_options *o, struct wire_lane **out, struct err *e) MUST_CHECK;
+/* No more over this lane; NULL = no more large messages over the leader while there is any lane. */
+void wire_lane_retire(struct wire *w, struct wire_lane *l);
+bool wire_lane_retired(struct wire_lane *l);
+/* Neither side uses it any more. */
+bool wire_lane_over(struct wire_lane *l);
+/* Bytes in both directions; NULL = over the leader. */
+uint64_t wire_lane_bytes(struct wire *w, struct wire_lane *l);
 /* Unblock every thread in send/recv with ERR_CANCELLED; callable from any thread. */
 void wire_cancel(struct wire *w);
 /* Stops the threads and frees w; the fds stay open (borrowed).  NULL is fine. */

@@ -20,7 +20,7 @@ static bool is_build(const char *s, size_t n)
 	return true;
 }
 
-static int say_hello(struct wire *w, const char *build, struct err *e)
+static int say_hello(struct wire *w, struct output *out, const char *build, struct err *e)
 {
 	char line[sizeof(WIRE_MAGIC) + BUILD_MAX + 2];
 	int n;
@@ -28,7 +28,7 @@ static int say_hello(struct wire *w, const char *build, struct err *e)
 	if (!build || !is_build(build, strlen(build)))
 		return err_set(e, ERR_BUG, "the agent's build id is not hexadecimal");
 	n = snprintf(line, sizeof(line), "%s%s\n", WIRE_MAGIC, build);
-	if (wire_put_raw(w, line, (size_t)n) < 0)
+	if (wire_put_raw(w, out, line, (size_t)n) < 0)
 		return err_set(e, ERR_TEMPORARY, "%s: nobody reads our first line", w->peer);
 	return 0;
 }
@@ -78,7 +78,7 @@ static int judge(struct wire *w, const char *line, const char *build, struct err
 	return 1;
 }
 
-static int hear_hello(struct wire *w, const char *build, struct err *e)
+static int hear_hello(struct wire *w, struct input *in, const char *build, struct err *e)
 {
 	OWN_BUF struct buf noise = BUF_INIT;
 	int64_t deadline = clock_mono_ns() + (int64_t)w->stall_s * 1000000000;
@@ -86,7 +86,7 @@ static int hear_hello(struct wire *w, const char *build, struct err *e)
 
 	while (noise.len < WIRE_NOISE_MAX) {
 		char c;
-		int r = wire_get(w, &c, 1, deadline, e);
+		int r = wire_get(w, in, &c, 1, deadline, e);
 
 		if (r < 0 && e->class == ERR_CANCELLED)
 			return -1;
@@ -108,7 +108,7 @@ static int hear_hello(struct wire *w, const char *build, struct err *e)
 	return no_hello(w, &noise, false, "too much other text", e);
 }
 
-int wire_hello(struct wire *w, const char *build, struct err *e)
+int wire_hello(struct wire *w, struct input *in, struct output *out, const char *build, struct err *e)
 {
-	return w->side == WIRE_AGENT ? say_hello(w, build, e) : hear_hello(w, build, e);
+	return w->side == WIRE_AGENT ? say_hello(w, out, build, e) : hear_hello(w, in, build, e);
 }

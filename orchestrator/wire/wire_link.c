@@ -39,6 +39,14 @@ static void set_life(struct wire *w, enum life life, const struct err *why, bool
 void wire_set_life(struct wire *w, enum life life, const struct err *why) { set_life(w, life, why, false); }
 void wire_set_lost(struct wire *w, enum life life, const struct err *why) { set_life(w, life, why, true); }
 
+/* More frames than that cannot be on their way within a window. */
+#define NUMBERS_AHEAD (WIRE_WINDOW / HEADER_LEN)
+
+static uint32_t le32(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 static int broken(struct wire *w, const char *what, struct err *e)
 {
 	return err_set(e, ERR_INTEGRITY, "%s: the peer broke the protocol (%s)", w->peer, what);
@@ -118,19 +126,27 @@ static int on_alive(struct wire *w, const uint8_t *p, size_t n, struct err *e)
 
 static int on_end(struct wire *w, const uint8_t *p, size_t n, struct err *e)
 {
-	bool twice;
+	const char *fault = NULL;
+	struct stream *s;
 
-	if (n != 1 || p[0] >= WIRE_STREAMS)
+	if ((n != 1 && n != 1 + NUMBER_LEN) || p[0] >= WIRE_STREAMS)
 		return broken(w, "END", e);
+	s = &w->s[p[0]];
 	pthread_mutex_lock(&w->lock);
-	twice = w->s[p[0]].ended;
-	w->s[p[0]].ended = true;
-	pthread_cond_broadcast(&w->s[p[0]].readable);
+	if (s->has_end)
+		fault = "END twice";
+	s->has_end = true;
+	s->end_at = n == 1 ? s->plain_in : le32(p + 1);
+	/* Without a number it comes in its turn; with one, frames before it may still be on their way over other lanes. */
+	if ((n == 1 && s->numbered_in) || s->end_at - s->next_in > NUMBERS_AHEAD)
+		fault = fault ? fault : "number in END";
+	s->ended = s->next_in == s->end_at;
+	pthread_cond_broadcast(&s->readable);
 	pthread_mutex_unlock(&w->lock);
-	return twice ? broken(w, "END twice", e) : 0;
+	return fault ? broken(w, fault, e) : 0;
 }
 
-static int on_link(struct wire *w, const struct header *h, const uint8_t *p, struct err *e)
+int wire_on_link(struct wire *w, const struct header *h, const uint8_t *p, struct err *e)
 {
 	if (h->flags)
 		return broken(w, "flags on a link frame", e);
@@ -139,31 +155,67 @@ static int on_link(struct wire *w, const struct header *h, const uint8_t *p, str
 	case LINK_ALIVE: return on_alive(w, p, h->len, e);
 	case LINK_FAIL: return on_fail(w, p, h->len, e);
 	case LINK_END: return on_end(w, p, h->len, e);
+	case LINK_RETIRE: return h->len ? broken(w, "RETIRE", e) : wire_leader_retired(w);
 	}
 	return broken(w, "unknown link frame", e);
 }
 
-/* Queue a frame for its consumer; takes *p over. */
-static int on_stream(struct wire *w, const struct header *h, uint8_t **p, struct err *e)
+/* With the lock held: the frames whose turn it is go to the consumer. */
+static void in_turn(struct stream *s)
 {
-	struct stream *s = &w->s[h->stream];
-	struct queued *q = malloc(sizeof(*q));
-	const char *fault = NULL;
+	while (s->parked && s->parked->number == s->next_in) {
+		struct queued *q = s->parked;
 
-	if (!q)
-		return err_sys(e, "%s: queueing a frame", w->peer);
-	*q = (struct queued){ NULL, *h, take_ptr(p) };
-	pthread_mutex_lock(&w->lock);
-	if (s->ended)
-		fault = "a message after END";
-	else if (s->held + s->owed + FRAME_COST(h->len) > WIRE_WINDOW)
-		fault = "window exceeded";
-	if (!fault) {
-		s->held += FRAME_COST(h->len);
+		s->parked = q->next;
+		q->next = NULL;
 		*s->tail = q;
 		s->tail = &q->next;
-		pthread_cond_broadcast(&s->readable);
+		s->next_in++;
 	}
+	s->ended = s->has_end && s->next_in == s->end_at;
+	pthread_cond_broadcast(&s->readable);
+}
+
+/* With the lock held.  NULL, or what is wrong with its number. */
+static const char *park(struct stream *s, struct queued *q, bool numbered)
+{
+	struct queued **p = &s->parked;
+	uint32_t ahead = q->number - s->next_in;
+
+	s->numbered_in |= numbered;
+	if (ahead > NUMBERS_AHEAD)
+		return "a number that was there already";
+	if (s->has_end && ahead >= s->end_at - s->next_in)
+		return "a message after END";
+	while (*p && (*p)->number - s->next_in < ahead)
+		p = &(*p)->next;
+	if (*p && (*p)->number == q->number)
+		return "a number twice";
+	q->next = *p;
+	*p = q;
+	in_turn(s);
+	return NULL;
+}
+
+/* Queue a frame for its consumer; takes *p over. */
+int wire_on_stream(struct wire *w, const struct header *h, uint8_t **p, struct err *e)
+{
+	bool numbered = h->flags & FRAME_NUMBER;
+	struct stream *s = &w->s[h->stream];
+	struct queued *q;
+	const char *fault = NULL;
+
+	if (numbered && h->len < NUMBER_LEN)
+		return broken(w, "a frame without its number", e);
+	if (!(q = malloc(sizeof(*q))))
+		return err_sys(e, "%s: queueing a frame", w->peer);
+	*q = (struct queued){ .h = *h, .data = take_ptr(p) };
+	pthread_mutex_lock(&w->lock);
+	q->number = numbered ? le32(q->data) : s->plain_in++;
+	if (s->held + s->owed + FRAME_COST(h->len) > WIRE_WINDOW)
+		fault = "window exceeded";
+	else if (!(fault = park(s, q, numbered)))
+		s->held += FRAME_COST(h->len);
 	pthread_mutex_unlock(&w->lock);
 	if (!fault)
 		return 0;
@@ -190,7 +242,7 @@ void *wire_receiver(void *wire)
 	while (!is_over(w)) {
 		OWN_FREE uint8_t *p = NULL;
 		struct header h;
-		int r = wire_get_frame(w, &h, &p, &e);
+		int r = wire_get_frame(w, &w->in, &h, &p, &e);
 
 		if (r == 0) {
 			err_set(&e, ERR_TEMPORARY, "%s: the connection was closed; run the same command again", w->peer);
@@ -198,13 +250,14 @@ void *wire_receiver(void *wire)
 			return NULL;
 		}
 		if (r < 0) {
-			set_life(w, WIRE_DEAD, &e, e.class != ERR_CANCELLED);
+			if (e.class != ERR_CANCELLED)	/* else it is over already, and why is known */
+				wire_set_lost(w, WIRE_DEAD, &e);
 			return NULL;
 		}
 		if (h.stream == LINK_STREAM)
-			r = on_link(w, &h, p, &e);
+			r = wire_on_link(w, &h, p, &e);
 		else if (h.stream < WIRE_STREAMS)
-			r = on_stream(w, &h, &p, &e);
+			r = wire_on_stream(w, &h, &p, &e);
 		else
 			r = broken(w, "unknown stream", &e);
 		if (r < 0) {
@@ -240,6 +293,7 @@ void *wire_beat(void *wire)
 		h.len = (uint32_t)strlen(state);
 		if (wire_put_frame(w, &h, state, false) < 0)	/* the others will see it too */
 			return NULL;
+		wire_lanes_beat(w);
 		pthread_mutex_lock(&w->lock);
 		if (!w->stopping && w->life == WIRE_ALIVE)
 			sleep_a_beat(w);

@@ -57,7 +57,7 @@ acked() {
 
 claims_hold() {
 	local n
-	expect 0 audit "$WS"
+	[ -z "$(ledger for-each-ref)" ] || expect 0 audit "$WS"	# killed before its first event
 	for n in $(ledger tag -l "$PLAN/*"); do
 		expect 0 verify "$PLAN" www --side archive --full
 	done
