@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "apply.h"
+#include "canary.h"
 #include "esc.h"
 #include "fence.h"
 #include "path.h"
@@ -37,6 +38,7 @@ struct erase {
 	struct fence fence;
 	struct eraser eraser;
 	struct outbox box;
+	bool canaries_gone;
 	pthread_t sender;
 	bool sending;
 };
@@ -323,6 +325,10 @@ static int inventory(struct erase *x, const struct wire_frame *f, struct err *e)
 
 	if (f->type != MSG_INVENTORY)
 		return err_set(e, ERR_INTEGRITY, "erase: message type %u does not belong here", f->type);
+	/* They lie in the root, which comes to be removed as well. */
+	if (!x->canaries_gone && canary_remove(x->a->root, e) < 0)
+		return -1;
+	x->canaries_gone = true;
 	if (msg_numbered_decode(f->data, f->len, &r.index, &en, e) < 0)
 		return -1;
 	erase_object(x, &en, &o);
@@ -390,6 +396,19 @@ static int admit(struct erase *x, struct err *e)
 	return check_own(x, e);
 }
 
+static int canaries(struct erase *x, const struct wire_frame *f, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct msg_canary m;
+
+	if (msg_canary_decode(f->data, f->len, &m, e) < 0)
+		return -1;
+	if (m.count ? canary_plant(x->a->root, &m, e) < 0 : canary_remove(x->a->root, e) < 0)
+		return -1;
+	msg_canary_encode(&b, &m);
+	return agent_send(x->a, WIRE_ACK, (enum msg_type)MSG_CANARY, &b, e);
+}
+
 static int receive_all(struct erase *x, struct err *e)
 {
 	for (;;) {
@@ -398,7 +417,7 @@ static int receive_all(struct erase *x, struct err *e)
 
 		if (r <= 0)
 			return r;
-		if (inventory(x, &f, e) < 0)
+		if (f.type == MSG_CANARY ? canaries(x, &f, e) < 0 : inventory(x, &f, e) < 0)
 			return -1;
 	}
 }

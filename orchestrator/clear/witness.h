@@ -73,6 +73,7 @@ bool witness_probative(const void *p, size_t n);
 
 /* Bytes of canary number i: 4096 of a key stream that nothing else holds. */
 #define WITNESS_CANARY_BYTES 4096u
+#define WITNESS_CANARIES 64u		/* a medium */
 int witness_canary(const struct witness_key *k, uint32_t i, uint8_t out[WITNESS_CANARY_BYTES], struct err *e) MUST_CHECK;
 
 /* ---- probabilities (waybill-witness.5) ---- */

@@ -43,7 +43,7 @@ static int check_restore_test(struct run *r, const struct standing_dataset *s, s
 	return err_hint(e, "stages of plan %s must include restore-test before clear", r->plan->name);
 }
 
-/* The archive copy is decoded again when its last full check is older than clear.fresh. */
+/* The archive copy is decoded again when its last full check is older than clear.fresh; taking witnesses decodes it in any case. */
 static int check_archive(struct run *r, const struct plan_dataset *d, struct err *e)
 {
 	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
@@ -62,8 +62,9 @@ static int check_archive(struct run *r, const struct plan_dataset *d, struct err
 	return err_hint(e, "nothing is destroyed while this is the only copy; repair the archive, or copy again");
 }
 
-int clearing_gate(struct run *r, struct err *e)
+int clearing_gate(struct clearing *x, struct err *e)
 {
+	struct run *r = x->r;
 	const struct plan_clear *c = &r->plan->clear;
 
 	if (c->ndevices)
@@ -74,9 +75,14 @@ int clearing_gate(struct run *r, struct err *e)
 
 		if (!d || !s || !s->version)
 			return err_set(e, ERR_REFUSED, "dataset %s has no version in the archive", c->datasets.v[i]);
-		if (check_archive(r, d, e) < 0 || check_restore_test(r, s, e) < 0)
+		if (!clearing_searches(x) && check_archive(r, d, e) < 0)
 			return -1;
 	}
+	if (clearing_searches(x) && clearing_witnesses(x, e) < 0)
+		return -1;
+	for (size_t i = 0; i < c->datasets.n; i++)
+		if (check_restore_test(r, standing_dataset(&r->standing, c->datasets.v[i]), e) < 0)
+			return -1;
 	return 0;
 }
 

@@ -90,6 +90,32 @@ static json_t *host_rows(const struct clearing *c)
 	return hosts;
 }
 
+static json_t *counts(const uint64_t v[WITNESS_CLASSES])
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < WITNESS_CLASSES; i++)
+		(void)json_object_set_new(o, witness_class_name((enum witness_class)i), json_integer((json_int_t)v[i]));
+	return o;
+}
+
+/* What will be looked for, and a seal on the random places; NULL when no medium can be searched. */
+static json_t *search_facts(const struct clearing *c)
+{
+	const struct witness_set *s = c->w ? c->w->set : NULL;
+	uint8_t seed[DIGEST_LEN], commitment[DIGEST_LEN];
+	struct err e = ERR_INIT;
+	char hex[DIGEST_HEX];
+
+	if (!s || clearing_seed(c, seed, commitment, &e) < 0)
+		return NULL;
+	hex_of(commitment, DIGEST_LEN, hex);
+	return json_pack("{s:s,s:I,s:s,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:o}", "seed_commitment", hex, "extents", (json_int_t)c->extents, "extents_sha256",
+	    c->extents_sha256, "witnesses", (json_int_t)s->n, "contents", (json_int_t)s->contents, "too_short", (json_int_t)s->too_short,
+	    "one_kept_in_2_to_the", (int)s->shift, "taken", counts(s->taken), "weak", counts(s->weak), "common", counts(s->common), "stays",
+	    counts(s->stays));
+}
+
 json_t *clearing_started(const struct clearing *c, const char *basis)
 {
 	json_int_t objects = 0, bytes = 0;
@@ -103,86 +129,75 @@ json_t *clearing_started(const struct clearing *c, const char *basis)
 	}
 	if (digest_sha256(c->scope, strlen(c->scope), digest, &e) == 0)
 		hex_of(digest, DIGEST_LEN, hex);
-	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
+	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:o*}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
 	    "datasets", dataset_rows(c), "facts", plan_facts(c), "objects", objects, "bytes", bytes,
-	    "tool", "waybill " WAYBILL_VERSION, "kernel", c->n ? place_fact(c->v[0].place, "kernel") : "", "hosts", host_rows(c));
+	    "tool", "waybill " WAYBILL_VERSION, "kernel", c->n ? place_fact(c->v[0].place, "kernel") : "", "hosts", host_rows(c),
+	    "media", clearing_media_json(c), "search", search_facts(c));
 }
 
 /* ---- after the work ---- */
 
-static enum verdict dataset_verdict(const struct clearing_dataset *d)
+/* By what the search of its medium showed; without one by what was done to its objects. */
+static enum verdict dataset_verdict(const struct clearing *c, const struct clearing_dataset *d, const char **why)
 {
-	return clear_tally_verdict(&d->tally, d->objects);
+	const struct clearing_medium *m = clearing_medium_of(c, (size_t)(d - c->v));
+	struct clear_measure measure;
+
+	*why = "no raw medium was searched";
+	if (!m || !m->ndevices)
+		return clear_tally_verdict(&d->tally, d->objects);
+	measure = m->measure;
+	measure.gone = clear_tally_gone(&d->tally, d->objects);
+	return clear_measure_verdict(&measure, why);
 }
 
 enum verdict clearing_verdict(const struct clearing *c)
 {
 	enum verdict worst = VERDICT_CLEARED_FULL;
+	const char *why;
 
 	for (size_t i = 0; i < c->n; i++)
-		worst = verdict_worst(worst, dataset_verdict(&c->v[i]));
+		worst = verdict_worst(worst, dataset_verdict(c, &c->v[i], &why));
 	return c->n ? worst : VERDICT_UNKNOWN;
 }
 
-static void add_limit(json_t *limits, bool holds, const char *text)
-{
-	if (holds)
-		(void)json_array_append_new(limits, json_string(text));
-}
-
-/* The sentences of clearing.md 5 that the measurements of this place call for. */
-static json_t *limits_of(const struct clearing_dataset *d)
-{
-	const struct clear_tally *t = &d->tally;
-	const char *fs = place_fact(d->place, "fstype");
-	json_t *l = json_array();
-
-	add_limit(l, true, "The raw medium was not searched for known content: no residue scan was made.");
-	add_limit(l, true, "Only the entries of the inventory were overwritten; earlier versions, temporary copies, swap, journals and backups were not searched.");
-	add_limit(l, true, "Names and metadata may remain in directories, journals and free space.");
-	add_limit(l, t->read_file > 0, "Some files were read back through the file system only, for the device could not be read raw.");
-	add_limit(l, t->moved > 0, "Some blocks moved while they were overwritten: the old ones are not proven to be overwritten.");
-	add_limit(l, t->shared > 0, "Blocks were shared with other files or snapshots: deletion is not complete there.");
-	add_limit(l, t->encoded > 0, "Data was stored encoded (compressed or encrypted): overwriting does not reach it in place.");
-	add_limit(l, t->inlined > 0, "Small contents lay inside the inode: they cannot be read back from a block of their own.");
-	add_limit(l, t->unmapped > 0, "The file system gives no block map: where the data lay is not known.");
-	add_limit(l, strcmp(fs, "btrfs") == 0 || strcmp(fs, "zfs") == 0, "The file system writes copies instead of overwriting.");
-	add_limit(l, true, "Copies in spare areas of flash, and replicas or snapshots of a provider's platform, cannot be seen from here.");
-	return l;
-}
-
-static json_t *item_of(const struct clearing_dataset *d)
+static json_t *item_of(const struct clearing *c, const struct clearing_dataset *d)
 {
 	const struct clear_tally *t = &d->tally;
 	char what[PLACE_NAME];
+	const char *why;
+	enum verdict verdict = dataset_verdict(c, d, &why);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:s,s:{s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:O,s:I,s:o}",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:s,s:{s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:O,s:I,s:o}",
 	    "what", place_name(d->d->from.host, d->d->from.path, what), "dataset", d->d->name, "host", d->d->from.host,
 	    "path", d->d->from.path, "filesystem", place_fact(d->place, "fstype"), "method", "overwrite of the allocated blocks, then unlink",
-	    "verdict", verdict_name(dataset_verdict(d)), "objects", (json_int_t)d->objects, "bytes", (json_int_t)t->bytes, "passes", 1,
+	    "verdict", verdict_name(verdict), "decided_by", why, "objects", (json_int_t)d->objects, "bytes", (json_int_t)t->bytes, "passes", 1,
 	    "pattern", "4 KiB random block of the run, never zero",
 	    "read_back", "raw", (json_int_t)t->read_raw, "through_file", (json_int_t)t->read_file,
 	    "extents", "moved", (json_int_t)t->moved, "shared", (json_int_t)t->shared, "encoded", (json_int_t)t->encoded,
 	    "inline", (json_int_t)t->inlined, "unmapped", (json_int_t)t->unmapped,
 	    "results", "done", (json_int_t)t->done, "absent_at_resume", (json_int_t)t->absent, "changed", (json_int_t)t->changed,
 	    "refused", (json_int_t)t->refused, "failed", (json_int_t)t->failed,
-	    "errors", d->errors, "error_count", (json_int_t)d->error_count, "limits", limits_of(d));
+	    "errors", d->errors, "error_count", (json_int_t)d->error_count, "limits", clearing_limits(c, d));
 }
 
 json_t *clearing_done(const struct clearing *c, enum verdict verdict)
 {
-	json_t *items = json_array();
+	json_t *items = json_array(), *done;
 	json_int_t objects = 0, bytes = 0, errors = 0;
 	char started[CLOCK_TEXT], finished[CLOCK_TEXT];
 
 	for (size_t i = 0; i < c->n; i++) {
-		(void)json_array_append_new(items, item_of(&c->v[i]));
+		(void)json_array_append_new(items, item_of(c, &c->v[i]));
 		objects += (json_int_t)c->v[i].objects;
 		bytes += (json_int_t)c->v[i].tally.bytes;
 		errors += (json_int_t)c->v[i].error_count;
 	}
-	return json_pack("{s:s,s:o,s:o,s:s,s:s,s:I,s:I,s:I}", "verdict", verdict_name(verdict), "items", items, "copies", copy_rows(c),
+	done = json_pack("{s:s,s:o,s:o,s:s,s:s,s:I,s:I,s:I}", "verdict", verdict_name(verdict), "items", items, "copies", copy_rows(c),
 	    "started", clock_text(c->started, c->r->plan->timezone, started),
 	    "finished", clock_text(clock_now_ns() / 1000000000, c->r->plan->timezone, finished),
 	    "objects", objects, "bytes", bytes, "errors", errors);
+	if (done)
+		clearing_search_record(c, done);
+	return done;
 }

@@ -121,6 +121,22 @@ static int take_sources(struct witnesses *w, const struct residue_source *v, siz
 	return w->set->n ? 0 : err_set(e, ERR_UNVERIFIED, "these versions hold nothing that could be looked for");
 }
 
+static bool has_device(const json_t *devices, const struct msg_medium *m)
+{
+	OWN_FREE char *path = esc_dup(m->path, strlen(m->path));
+	json_t *x;
+	size_t i;
+
+	json_array_foreach(devices, i, x) {
+		const char *d = json_string_value(json_object_get(x, "device")), *s = json_string_value(json_object_get(x, "serial"));
+
+		if (d && s && path && strcmp(d, path) == 0 && strcmp(s, m->serial) == 0 &&
+		    (uint64_t)json_integer_value(json_object_get(x, "size")) == m->size)
+			return true;
+	}
+	return false;
+}
+
 /* Was it shown, before the clearing, that this content is seen on this medium? */
 static bool proven(const struct run *r, const char *host, const struct msg_medium *m)
 {
@@ -130,10 +146,9 @@ static bool proven(const struct run *r, const char *host, const struct msg_mediu
 
 	media = json_object_get(started, "media");
 	json_array_foreach(media, i, x) {
-		const char *h = json_string_value(json_object_get(x, "host")), *d = json_string_value(json_object_get(x, "device"));
+		const char *h = json_string_value(json_object_get(x, "host"));
 
-		yes |= h && d && strcmp(h, host) == 0 && strcmp(d, m->path) == 0 && json_is_false(json_object_get(x, "blind")) &&
-		    (uint64_t)json_integer_value(json_object_get(x, "size")) == m->size;
+		yes |= h && strcmp(h, host) == 0 && json_is_false(json_object_get(x, "blind")) && has_device(json_object_get(x, "devices"), m);
 	}
 	json_decref(started);
 	return yes;

@@ -23,6 +23,10 @@ void clearing_dispose(struct clearing *c)
 		json_decref(c->v[i].place);
 		json_decref(c->v[i].errors);
 	}
+	for (size_t i = 0; i < c->nmedia; i++)
+		clearing_medium_dispose(&c->media[i]);
+	witnesses_free(c->w);
+	free(c->media);
 	free(c->v);
 	free(c->scope);
 }
@@ -84,7 +88,7 @@ static int begin(struct run *r, struct clearing *c, struct err *e)
 	char basis[DIGEST_HEX];
 	json_t *facts;
 
-	if (clearing_gate(r, e) < 0)
+	if (clearing_media_find(c, e) < 0 || clearing_key_new(c, e) < 0 || clearing_canaries_remove(c, e) < 0 || clearing_gate(c, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n; i++) {
 		if (freeze_inventory(r, &c->v[i], e) < 0 || load_inventory(r, &c->v[i], e) < 0)
@@ -93,6 +97,8 @@ static int begin(struct run *r, struct clearing *c, struct err *e)
 	}
 	if (clearing_may_begin(r, e) < 0 || clearing_basis(r, basis, e) < 0)
 		return -1;
+	if (clearing_searches(c) && clearing_control(c, e) < 0)
+		return -1;
 	if (!(facts = clearing_started(c, basis)))
 		return err_set(e, ERR_BUG, "plan %s: the facts of the clearing cannot be written down; nothing was destroyed", r->plan->name);
 	sys_point("clear-started");
@@ -100,15 +106,10 @@ static int begin(struct run *r, struct clearing *c, struct err *e)
 }
 
 /* What `clear started` recorded binds the resumed work to the same inventories. */
-static int resume(struct run *r, struct clearing *c, struct err *e)
+static int same_inventories(struct run *r, struct clearing *c, const json_t *j, struct err *e)
 {
-	json_t *j, *row;
+	json_t *row;
 	size_t k;
-
-	if (clearing_people(r, e) < 0)
-		return -1;
-	j = json_loads(r->standing.clear_data ? r->standing.clear_data : "", 0, NULL);
-	c->started = r->standing.clear_started_at;
 
 	for (size_t i = 0; i < c->n; i++) {
 		const char *recorded = NULL;
@@ -116,16 +117,28 @@ static int resume(struct run *r, struct clearing *c, struct err *e)
 		json_array_foreach(json_object_get(j, "datasets"), k, row)
 			if (strcmp(place_fact(row, "dataset"), c->v[i].d->name) == 0)
 				recorded = place_fact(row, "inventory_sha256");
-		if (load_inventory(r, &c->v[i], e) < 0) {
-			json_decref(j);
+		if (load_inventory(r, &c->v[i], e) < 0)
 			return err_hint(e, "without it nobody knows what is left to destroy: put .waybill/scan back from a backup of the workspace");
-		}
-		if (!recorded || strcmp(recorded, c->v[i].inventory) != 0) {
-			json_decref(j);
+		if (!recorded || strcmp(recorded, c->v[i].inventory) != 0)
 			return err_set(e, ERR_INTEGRITY, "dataset %s: the inventory in the workspace is not the one recorded when clearing began", c->v[i].d->name);
-		}
 	}
+	return 0;
+}
+
+static int resume(struct run *r, struct clearing *c, struct err *e)
+{
+	json_t *j;
+	int res;
+
+	if (clearing_people(r, e) < 0)
+		return -1;
+	j = json_loads(r->standing.clear_data ? r->standing.clear_data : "", 0, NULL);
+	c->started = r->standing.clear_started_at;
+	res = same_inventories(r, c, j, e) < 0 ? -1 : clearing_media_load(c, j, e);
 	json_decref(j);
+	/* The witnesses are taken again, by the key of the beginning. */
+	if (res < 0 || (clearing_searches(c) && (clearing_key_load(c, e) < 0 || clearing_witnesses(c, e) < 0)))
+		return -1;
 	log_info("clearing was interrupted; it goes on with what is left");
 	return 0;
 }
@@ -141,6 +154,9 @@ int stage_clear(struct run *r, struct err *e)
 	for (size_t i = 0; i < c.n; i++)
 		if (clearing_erase(&c, i, e) < 0)
 			return -1;
+	sys_point("clear-search");
+	if (clearing_search(&c, e) < 0)
+		return -1;
 	verdict = clearing_verdict(&c);
 	if (!(facts = clearing_done(&c, verdict)))
 		return err_set(e, ERR_BUG, "plan %s: the outcome of the clearing cannot be written down", r->plan->name);

@@ -106,9 +106,10 @@ void msg_map_encode(struct buf *b, uint64_t index, const char *path);
 /* *path is owned by the caller. */
 int msg_map_decode(const void *p, size_t n, uint64_t *index, char **path, struct err *e) MUST_CHECK;
 
+#define MSG_CANARY_FILE ".waybill-canaries.tmp"	/* in the root of the erase agent */
 struct msg_canary {
 	uint64_t count;			/* blocks to plant, or that were planted; 0 = remove them */
-	uint64_t spread;		/* in the answer: bytes of the file that they are spread over */
+	uint64_t spread;		/* number of the first; in the answer: bytes of the file that they are spread over */
 	uint8_t key[MSG_SCAN_KEY];	/* what they are made of */
 };
 void msg_canary_encode(struct buf *b, const struct msg_canary *m);

@@ -1,0 +1,69 @@
+/* The sentences of a certificate that say what could not be measured; each is called for by something that was seen. */
+#include <string.h>
+
+#include "clearing.h"
+#include "places.h"
+
+static void add_limit(json_t *limits, bool holds, const char *text)
+{
+	if (holds)
+		(void)json_array_append_new(limits, json_string(text));
+}
+
+static void of_the_objects(json_t *l, const struct clear_tally *t, bool searched)
+{
+	add_limit(l, t->read_file > 0, "Some files were read back through the file system only, for the device could not be read raw.");
+	add_limit(l, t->moved > 0, searched ? "Some blocks moved while they were overwritten; what they held before was looked for by the search alone." :
+	    "Some blocks moved while they were overwritten: the old ones are not proven to be overwritten.");
+	add_limit(l, t->shared > 0, "Blocks were shared with other files or snapshots: overwriting did not reach the others.");
+	add_limit(l, t->encoded > 0, "Data was stored encoded (compressed or encrypted): overwriting does not reach it in place, and a search does not see it.");
+	add_limit(l, t->inlined > 0, "Small contents lay inside the inode: they cannot be read back from a block of their own.");
+	add_limit(l, t->unmapped > 0, "The file system gives no block map: where the data lay is not known.");
+}
+
+static void of_no_search(json_t *l, const struct clearing_medium *m, const char *fs)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	buf_printf(&b, "The raw medium was not searched for known content: no residue scan was made%s%s.", m && *m->why_none ? " - " : "",
+	    m ? m->why_none : "");
+	add_limit(l, true, b.failed ? "The raw medium was not searched for known content: no residue scan was made." : b.data);
+	add_limit(l, true, "Only the entries of the inventory were overwritten; earlier versions, temporary copies, swap, journals and backups were not searched.");
+	add_limit(l, true, "Names and metadata may remain in directories, journals and free space.");
+	add_limit(l, strcmp(fs, "btrfs") == 0 || strcmp(fs, "zfs") == 0, "The file system writes copies instead of overwriting.");
+}
+
+static void of_the_search(json_t *l, const struct clearing *c, const struct clearing_medium *m)
+{
+	const struct witness_set *s = c->w->set;
+
+	add_limit(l, true, "Only the listed contents and the earlier versions in the ledger were searched for, by witnesses of them; nothing is said about other data.");
+	add_limit(l, true, "Point-in-time search while the file system was in use.");
+	add_limit(l, m->blind, "The search is blind here: its zero would mean nothing.");
+	add_limit(l, m->reads > 0, "Only random places were read; the probability of a miss is that printed.");
+	add_limit(l, s->shift > 0, "Memory allowed only a part of the witnesses; the probability of a miss is that printed.");
+	add_limit(l, s->too_short > 0 || s->weak[WITNESS_STRING] > 0, "Contents below 24 bytes, and a few short ones, leave no witness and were not searched for.");
+	add_limit(l, s->common[WITNESS_SECTOR] + s->common[WITNESS_STRING] > 0, "Bytes that many contents share prove nothing and were not searched for.");
+	add_limit(l, m->names > 0, "Contents cleared or not as the verdict says; names are still readable on the medium.");
+	add_limit(l, m->names == 0 && m->names_blind, "Names and metadata may remain: the search did not see all names before.");
+	add_limit(l, m->measure.bad > 0, "Sectors that could not be read are not cleared; they are listed.");
+	add_limit(l, m->own > 0, "Copies that waybill itself keeps on this medium were seen and do not count.");
+	add_limit(l, m->ndevices > 1, "The file system lies on several devices; each was searched.");
+	add_limit(l, m->guest, "Cleared at guest level at best: replicas, snapshots and freed extents of the provider are covered only by a statement of the provider.");
+	add_limit(l, m->flash, "Not readable through the block interface, if the verdict says so; copies in spare or over-provisioned flash are not excluded.");
+}
+
+json_t *clearing_limits(const struct clearing *c, const struct clearing_dataset *d)
+{
+	const struct clearing_medium *m = clearing_medium_of(c, (size_t)(d - c->v));
+	bool searched = m && m->ndevices > 0;
+	json_t *l = json_array();
+
+	if (searched)
+		of_the_search(l, c, m);
+	else
+		of_no_search(l, m, place_fact(d->place, "fstype"));
+	of_the_objects(l, &d->tally, searched);
+	add_limit(l, true, "Copies in spare areas of flash, and replicas or snapshots of a provider's platform, cannot be seen from here.");
+	return l;
+}
