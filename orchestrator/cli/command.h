@@ -138,6 +138,7 @@ int cmd_package(struct cli_context *c, int argc, char **argv, struct err *e) MUS
 int cmd_accept(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_residue(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_certificate(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
+int cmd_limit(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_record(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_abandon(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_rollback(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;

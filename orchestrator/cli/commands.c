@@ -153,7 +153,9 @@ const struct command commands[] = {
 	{ "audit", "[PATH] [--signers ALLOWED_SIGNERS] [--expect COMMIT]", "check a ledger, package or certificate offline",
 	  "Exit 0: intact. 4: altered. 5: unverified, something is missing or unreadable.",
 	  audit_options, 0, 1, cmd_audit },
-	{ "limit", "PLAN bandwidth=20MB/s|off", "change a running copy", NULL, NULL, 2, 2, NULL },
+	{ "limit", "PLAN bandwidth=20MB/s|off", "change a running copy",
+	  "Holds until the run ends; the next one begins with limits.bandwidth of the plan. While production is frozen there is no limit.",
+	  NULL, 2, 2, cmd_limit },
 	{ "survey", "PLAN", "what runs at the hosts, and what a target lacks (form D2)",
 	  "Prints what preflight last found and the ledger holds: system, packages, services, ports, accounts, schedules, mounts, "
 	  "kernel parameters and locales of each host, then the list of what stands at a source and not, or otherwise, at its target.",

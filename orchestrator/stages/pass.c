@@ -376,7 +376,6 @@ static int receive(struct pass *p, struct err *e)
 			return -1;
 		if (got == 0)
 			return 0;
-		pace_bytes(&p->pace, f.len, &p->r->cancelled);
 		if (take(p, &f, e) < 0 || pass_flush(p, false, false, e) < 0 || run_check(p->r, e) < 0)
 			return -1;
 		show(p, false);
@@ -526,7 +525,6 @@ int pass_run(struct run *r, const struct plan_dataset *d, const char *stage, str
 	p.frozen = strcmp(stage, "final") == 0;
 	p.batches_end = &p.batches;
 	p.flushed_at = p.started;
-	p.pace.rate = p.frozen ? 0 : r->plan->limits.bandwidth;	/* limits are void while frozen */
 	p.progress.stage = stage;
 	/* The staging directory comes and goes in the root: its times are set anew by every pass. */
 	if (u64set_add(&p.touched, u64set_key(".", 1)) < 0)

@@ -7,7 +7,6 @@
 #include "blocks.h"
 #include "known.h"
 #include "loss_survey.h"
-#include "pace.h"
 #include "pack.h"
 #include "pass.h"
 #include "passfile.h"
@@ -110,7 +109,6 @@ struct pass {
 	struct u64set touched;		/* directories whose attributes must be set again */
 	char *prev;			/* path of the last ENTRY, for prefix coding */
 	uint64_t gone_count, last_entries, last_bytes;
-	struct pace pace;
 	struct run_progress progress;
 	int64_t shown;
 	struct sent *sent;		/* NULL: archive only */

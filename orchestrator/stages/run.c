@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "esc.h"
+#include "limit.h"
 #include "sign.h"
 
 static uint64_t epoch_now(void) { return (uint64_t)(clock_now_ns() / 1000); }
@@ -91,6 +92,8 @@ int run_open(struct run *r, struct workspace *w, const struct plan *plan, const 
 		run_close(r);
 		return -1;
 	}
+	if (runner)
+		limit_open(r);
 	return 0;
 }
 
@@ -106,6 +109,7 @@ void run_hang_up(struct run *r, struct run_slot *slot)
 
 void run_close(struct run *r)
 {
+	limit_close(r);
 	for (size_t i = 0; r->hosts && i < r->plan->nhosts; i++) {
 		run_hang_up(r, &r->hosts[i]);
 		free(r->hosts[i].identity);

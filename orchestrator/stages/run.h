@@ -58,6 +58,7 @@ struct run {
 		char *identity;
 		bool lost;		/* a session over it was lost: it is opened anew at its next use */
 	} *hosts;
+	struct run_limit *limit;	/* limit.h; NULL but for a runner */
 	uint64_t losses;		/* sessions that were lost with their connection */
 	uint64_t acks;			/* batches of entries acknowledged: what was achieved between two losses */
 	pthread_mutex_t lock;

@@ -6,6 +6,7 @@
 
 #include "esc.h"
 #include "lanes.h"
+#include "limit.h"
 #include "log.h"
 
 char *place_name(const char *host, const char *path, char out[PLACE_NAME])
@@ -27,6 +28,8 @@ static void register_wire(struct run *r, struct wire *w)
 			r->wires[i] = w;
 			break;
 		}
+	if (limit_now(r))
+		wire_limit(w, limit_now(r));
 	pthread_mutex_unlock(&r->lock);
 	if (atomic_load(&r->cancelled) && !atomic_load(&r->shielded))
 		wire_cancel(w);

@@ -4,6 +4,7 @@
 
 #include "esc.h"
 #include "hooks.h"
+#include "limit.h"
 #include "log.h"
 #include "pass.h"
 #include "persist.h"
@@ -75,6 +76,7 @@ static int one_pass(struct run *r, const struct plan_dataset *d, const char *sta
 	struct pass_result res = { .version = 0 };
 	struct pass_act act = { r, d, stage, &res, false };
 
+	limit_frozen(r, strcmp(stage, "final") == 0);
 	if (wants_files(d, e) < 0 || persist(r, pass_once, &act, e) < 0)
 		return -1;
 	s->blocked += res.blocked;

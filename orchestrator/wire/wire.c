@@ -174,6 +174,55 @@ static int take_credit(struct wire *w, struct stream *s, uint64_t cost, struct e
 	return r;
 }
 
+void wire_set_rate(struct wire *w, uint64_t rate)
+{
+	pthread_mutex_lock(&w->lock);
+	w->pace.rate = rate;
+	w->pace.free_at = 0;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void wire_limit(struct wire *w, uint64_t rate)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct header h = { 0, LINK_RATE, LINK_STREAM, 0 };
+
+	wire_set_rate(w, rate);
+	buf_put_varint(&b, rate);
+	h.len = (uint32_t)b.len;
+	/* A peer that is gone sends nothing anyway. */
+	if (b.failed || wire_put_frame(w, &h, b.data, false) < 0)
+		return;
+}
+
+/* Waits until cost more bytes keep to the rate; a new rate counts at once. */
+static void keep_pace(struct wire *w, uint64_t cost)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->life == WIRE_ALIVE && w->pace.rate) {
+		struct pace was = w->pace;
+		int64_t until = clock_mono_ns() + pace_wait(&w->pace, cost, clock_mono_ns());
+		struct timespec t = { until / 1000000000, until % 1000000000 };
+
+		while (w->life == WIRE_ALIVE && w->pace.rate == was.rate && clock_mono_ns() < until)
+			(void)pthread_cond_timedwait(&w->changed, &w->lock, &t);
+		if (w->pace.rate == was.rate)
+			break;
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static uint32_t piece_max(struct wire *w)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&w->lock);
+	n = pace_piece(&w->pace, WIRE_PAYLOAD_MAX);
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
 /* Small ones stay on the leader, where they find company. */
 static int send_frame(struct wire *w, struct stream *s, struct header *h, const uint8_t *p, struct err *e)
 {
@@ -208,9 +257,11 @@ int wire_send(struct wire *w, enum wire_stream stream, uint8_t type, const void 
 		return err_set(e, ERR_BUG, "%s: message of %zu bytes", w->peer, n);
 	pthread_mutex_lock(&s->sending);
 	do {
-		uint32_t k = n > WIRE_PAYLOAD_MAX ? WIRE_PAYLOAD_MAX : (uint32_t)n;
+		uint32_t most = piece_max(w), k = n > most ? most : (uint32_t)n;
 		struct header h = { k, type, (uint8_t)stream, n > k ? FRAME_MORE : 0 };
 
+		if (stream != WIRE_CONTROL)
+			keep_pace(w, FRAME_COST(k));
 		r = send_frame(w, s, &h, at, e);
 		at = k ? at + k : at;
 		n -= k;

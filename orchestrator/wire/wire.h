@@ -61,6 +61,8 @@ int wire_recv(struct wire *w, enum wire_stream s, struct wire_frame *f, struct e
 int wire_end(struct wire *w, enum wire_stream s, struct err *e) MUST_CHECK;
 /* A failure for the peer: its next wire_recv/wire_send fails with this class and text (prefixed by our name). */
 void wire_fail(struct wire *w, const struct err *why);
+/* Orchestrator: each side sends at most so many bytes a second on the streams but control; 0 = no limit. */
+void wire_limit(struct wire *w, uint64_t bytes_per_s);
 /* Agent: state word carried by ALIVE ("walk", "sync"), for status displays. */
 void wire_set_state(struct wire *w, const char *state);
 /* The peer's last state word (printable ASCII), "" before the first. */

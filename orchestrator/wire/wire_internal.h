@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "pace.h"
 #include "wire.h"
 
 #define HEADER_LEN 12
@@ -22,7 +23,7 @@
 #define HELD_CAP (32u << 10)	/* ... until so many bytes wait, */
 #define HELD_NS 1000000L	/* or for so long: a system call a frame costs more than anything else for small entries */
 
-enum link_type { LINK_CREDIT = 1, LINK_ALIVE = 2, LINK_FAIL = 3, LINK_END = 4, LINK_RETIRE = 5 };
+enum link_type { LINK_CREDIT = 1, LINK_ALIVE = 2, LINK_FAIL = 3, LINK_END = 4, LINK_RETIRE = 5, LINK_RATE = 6 };
 
 struct header { uint32_t len; uint8_t type, stream, flags; };
 
@@ -99,6 +100,7 @@ struct wire {
 	struct err why;		/* set once, when life leaves WIRE_ALIVE */
 	bool lost;		/* set with it: the connection's own failure */
 	bool stopping;
+	struct pace pace;	/* of what we send on the streams but control */
 	struct stream s[WIRE_STREAMS];
 	char state[WIRE_STATE_MAX], peer_state[WIRE_STATE_MAX];
 
@@ -152,6 +154,8 @@ void *wire_beat(void *wire);
 /* ---- wire_hello.c ---- */
 int wire_hello(struct wire *w, struct input *in, struct output *out, const char *build, struct err *e) MUST_CHECK;
 
+/* What we send on streams from now on keeps to rate; 0 = no limit. */
+void wire_set_rate(struct wire *w, uint64_t rate);
 void wire_free_queued(struct queued *list);
 
 /* ---- wire_lane.c ---- */

@@ -146,6 +146,17 @@ static int on_end(struct wire *w, const uint8_t *p, size_t n, struct err *e)
 	return fault ? broken(w, fault, e) : 0;
 }
 
+static int on_rate(struct wire *w, const uint8_t *p, size_t n, struct err *e)
+{
+	struct view v = view_of(p, n);
+	uint64_t rate = view_varint(&v);
+
+	if (!view_done(&v) || w->side != WIRE_AGENT)
+		return broken(w, "RATE", e);
+	wire_set_rate(w, rate);
+	return 0;
+}
+
 int wire_on_link(struct wire *w, const struct header *h, const uint8_t *p, struct err *e)
 {
 	if (h->flags)
@@ -155,6 +166,7 @@ int wire_on_link(struct wire *w, const struct header *h, const uint8_t *p, struc
 	case LINK_ALIVE: return on_alive(w, p, h->len, e);
 	case LINK_FAIL: return on_fail(w, p, h->len, e);
 	case LINK_END: return on_end(w, p, h->len, e);
+	case LINK_RATE: return on_rate(w, p, h->len, e);
 	case LINK_RETIRE: return h->len ? broken(w, "RETIRE", e) : wire_leader_retired(w);
 	}
 	return broken(w, "unknown link frame", e);

@@ -8,7 +8,6 @@ mkdir "$TOP/dst"
 expect 0 run "$TOP/move.yaml"
 unbuilt() { expect 1 "$@"; says "$ERR" 'not built yet'; }
 unbuilt rehearse move
-unbuilt limit move bandwidth=off
 unbuilt forget move www@1
 unbuilt report move --to "$TOP/report.html"
 unbuilt clock
