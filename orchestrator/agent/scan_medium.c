@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "device.h"
+#include "digest.h"
 #include "esc.h"
 #include "sys.h"
 
@@ -143,6 +144,25 @@ static int measure_device(struct medium *m, const struct stat *st, struct err *e
 	return 0;
 }
 
+#define HEAD (128u << 10)
+
+/* The UUID of an ext, XFS or btrfs file system: of media without serial numbers, the one thing that tells two apart. */
+static void read_uuid(struct medium *m, char out[33])
+{
+	static const struct { size_t magic_at; const char *magic; size_t len, uuid_at; } known[] = {
+		{ 1024 + 56, "\x53\xef", 2, 1024 + 104 }, { 0, "XFSB", 4, 32 }, { 65536 + 64, "_BHRfS_M", 8, 65536 + 32 } };
+	void *p = NULL;
+
+	out[0] = '\0';
+	if (posix_memalign(&p, 4096, HEAD) != 0)
+		return;
+	if (sys_pread(SCAN_SITE, m->fd, p, HEAD, 0) == (ssize_t)HEAD)
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !*out; i++)
+			if (memcmp((char *)p + known[i].magic_at, known[i].magic, known[i].len) == 0)
+				hex_of((uint8_t *)p + known[i].uuid_at, 16, out);
+	free(p);
+}
+
 static int measure(struct medium *m, struct err *e)
 {
 	char why[DEVICE_WHY] = "";
@@ -153,8 +173,10 @@ static int measure(struct medium *m, struct err *e)
 	if (device_guest(why))
 		m->facts.flags |= MSG_MEDIUM_GUEST;
 	m->facts.note = strdup(why);
-	if (!m->facts.serial || !m->facts.fstype || !m->facts.note)
+	m->facts.uuid = calloc(1, 33);
+	if (!m->facts.serial || !m->facts.fstype || !m->facts.note || !m->facts.uuid)
 		return err_sys(e, "%s", esc_s(m->path));
+	read_uuid(m, m->facts.uuid);
 	if (fstat(m->fd, &st) < 0)
 		return err_sys(e, "%s", esc_s(m->path));
 	if (S_ISBLK(st.st_mode)) {

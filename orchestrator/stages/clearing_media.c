@@ -81,7 +81,7 @@ static int add_device(struct clearing *c, struct clearing_medium *m, const struc
 	m->guest |= (f->flags & MSG_MEDIUM_GUEST) != 0;
 	m->flash |= (f->flags & MSG_MEDIUM_BLOCK) && !(f->flags & MSG_MEDIUM_ROTATIONAL);
 	(void)snprintf(m->fstype, sizeof(m->fstype), "%s", f->fstype);
-	(void)json_array_append_new(m->rows, json_pack("{s:s,s:s,s:I,s:s,s:i,s:b,s:b,s:s}", "device", shown, "serial", f->serial, "size",
+	(void)json_array_append_new(m->rows, json_pack("{s:s,s:s,s:s,s:I,s:s,s:i,s:b,s:b,s:s}", "device", shown, "serial", f->serial, "uuid", f->uuid, "size",
 	    (json_int_t)f->size, "filesystem", f->fstype, "sector", (int)f->sector, "rotational", (f->flags & MSG_MEDIUM_ROTATIONAL) != 0,
 	    "guest", (f->flags & MSG_MEDIUM_GUEST) != 0, "guest_by", f->note));
 	m->reads = reads_for(c->r, m->size);

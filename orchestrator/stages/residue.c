@@ -121,19 +121,24 @@ static int take_sources(struct witnesses *w, const struct residue_source *v, siz
 	return w->set->n ? 0 : err_set(e, ERR_UNVERIFIED, "these versions hold nothing that could be looked for");
 }
 
+static const char *word(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+/* The same medium: path, serial number, file system and size; and something of it must tell it from another at that path. */
 static bool has_device(const json_t *devices, const struct msg_medium *m)
 {
 	OWN_FREE char *path = esc_dup(m->path, strlen(m->path));
 	json_t *x;
 	size_t i;
 
-	json_array_foreach(devices, i, x) {
-		const char *d = json_string_value(json_object_get(x, "device")), *s = json_string_value(json_object_get(x, "serial"));
-
-		if (d && s && path && strcmp(d, path) == 0 && strcmp(s, m->serial) == 0 &&
-		    (uint64_t)json_integer_value(json_object_get(x, "size")) == m->size)
+	json_array_foreach(devices, i, x)
+		if (path && strcmp(word(x, "device"), path) == 0 && strcmp(word(x, "serial"), m->serial) == 0 && strcmp(word(x, "uuid"), m->uuid) == 0 &&
+		    (uint64_t)json_integer_value(json_object_get(x, "size")) == m->size && (*m->serial || *m->uuid))
 			return true;
-	}
 	return false;
 }
 
@@ -146,9 +151,7 @@ static bool proven(const struct run *r, const char *host, const struct msg_mediu
 
 	media = json_object_get(started, "media");
 	json_array_foreach(media, i, x) {
-		const char *h = json_string_value(json_object_get(x, "host"));
-
-		yes |= h && strcmp(h, host) == 0 && json_is_false(json_object_get(x, "blind")) && has_device(json_object_get(x, "devices"), m);
+		yes |= strcmp(word(x, "host"), host) == 0 && json_is_false(json_object_get(x, "blind")) && has_device(json_object_get(x, "devices"), m);
 	}
 	json_decref(started);
 	return yes;

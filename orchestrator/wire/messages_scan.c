@@ -78,6 +78,7 @@ void msg_medium_dispose(struct msg_medium *m)
 	free(m->serial);
 	free(m->fstype);
 	free(m->note);
+	free(m->uuid);
 	*m = (struct msg_medium){ .path = NULL };
 }
 
@@ -87,6 +88,7 @@ void msg_medium_encode(struct buf *b, const struct msg_medium *m)
 	msg_put_text(b, m->serial);
 	msg_put_text(b, m->fstype);
 	msg_put_text(b, m->note);
+	msg_put_text(b, m->uuid);
 	buf_put_varint(b, m->size);
 	buf_put_varint(b, m->sector);
 	buf_put_varint(b, m->flags);
@@ -101,6 +103,7 @@ int msg_medium_decode(const void *p, size_t n, struct msg_medium *m, struct err 
 	m->serial = msg_text(&v, TEXT_MAX);
 	m->fstype = msg_text(&v, TEXT_MAX);
 	m->note = msg_text(&v, TEXT_MAX);
+	m->uuid = msg_text(&v, TEXT_MAX);
 	m->size = view_varint(&v);
 	sector = view_varint(&v);
 	flags = view_varint(&v);

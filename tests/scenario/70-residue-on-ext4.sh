@@ -5,15 +5,6 @@ own_mounts
 scenario 'What a clearing leaves on ext4 is found, and nothing is certified as cleared that an independent search still reads'
 person zhang li
 
-renamed() { mkdir "$M/old"; random_files "$TOP/ref"; cp -r "$TOP/ref/." "$M/src"; sync -f "$M"; }
-# Version 1 is in the ledger; then every file is replaced by rename, as editors do, and version 2 is what is cleared.
-replaced_v1() {
-	local f
-	mkdir "$TOP/v1" && cp -r "$TOP/ref/." "$TOP/v1"
-	for f in "$M"/src/*; do head -c "$(stat -c %s "$f")" /dev/urandom >"$M/new"; mv "$M/new" "$f"; done
-	sync -f "$M"
-	expect 0/3/6 run "$TOP/renamed.yaml"
-}
 linked() { ln "$M/src/a-name-of-some-length-5.dat" "$M/outside"; }
 
 cell plain cleared
