@@ -34,7 +34,7 @@ static uint64_t room_for(int root, uint64_t count)
 	return half < least ? least : half / least * least;
 }
 
-/* Blocks apart by step; in a file that is taken as a whole first, so that they lie where the file system has room. */
+/* Blocks apart by step. */
 static int put_blocks(int fd, uint64_t step, const struct msg_canary *m, struct err *e)
 {
 	uint8_t block[WITNESS_CANARY_BYTES];
@@ -47,6 +47,13 @@ static int put_blocks(int fd, uint64_t step, const struct msg_canary *m, struct 
 		    io_pwrite_all(SITE, fd, block, sizeof(block), (uint64_t)i * step, "canary", e) < 0)
 			return -1;
 	return 0;
+}
+
+/* The file was taken as a whole, so that the blocks lie all over the free space; what is between them goes back. */
+static void give_back(int fd, uint64_t step, uint64_t count)
+{
+	for (uint64_t i = 0; i < count && step > WITNESS_CANARY_BYTES; i++)
+		(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(i * step + WITNESS_CANARY_BYTES), (off_t)(step - WITNESS_CANARY_BYTES));
 }
 
 int canary_plant(int root, struct msg_canary *m, struct err *e)
@@ -65,6 +72,7 @@ int canary_plant(int root, struct msg_canary *m, struct err *e)
 	step = m->count ? room / m->count / WITNESS_CANARY_BYTES * WITNESS_CANARY_BYTES : 0;
 	if (put_blocks(fd, step, m, e) < 0)
 		return -1;
+	give_back(fd, step, m->count);
 	if (sys_fsync(SITE, fd) < 0 || sys_fsync(SITE, root) < 0)
 		return err_sys(e, "sync of the canaries");
 	/* With data=journal they are in their places only when the journal is written back; elsewhere this means nothing. */
@@ -73,7 +81,7 @@ int canary_plant(int root, struct msg_canary *m, struct err *e)
 	return 0;
 }
 
-/* Only what was written: the rest of the file was never anything. */
+/* Only what was written: the rest of the file is holes. */
 static int overwrite(int fd, off_t size, struct err *e)
 {
 	uint8_t block[WITNESS_CANARY_BYTES];
