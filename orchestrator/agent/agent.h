@@ -39,6 +39,7 @@ int role_challenge(struct agent *a, struct err *e) MUST_CHECK;
 int role_facts(struct agent *a, struct err *e) MUST_CHECK;
 int role_scan(struct agent *a, struct err *e) MUST_CHECK;
 int role_exec(struct agent *a, struct err *e) MUST_CHECK;
+int role_place(struct agent *a, struct err *e) MUST_CHECK;
 int role_survey(struct agent *a, struct err *e) MUST_CHECK;
 /* block.h: the root is a device or an image, and a->root is open on that. */
 int role_readblock(struct agent *a, struct err *e) MUST_CHECK;

@@ -28,6 +28,7 @@ static const struct role {
 	{ "scan", role_scan, WIRE_ACK, false, true, NULL },
 	{ "facts", role_facts, WIRE_DATA, false, false, NULL },
 	{ "exec", role_exec, WIRE_DATA, false, true, NULL },
+	{ "place", role_place, WIRE_ACK, false, true, NULL },
 	{ "survey", role_survey, WIRE_DATA, false, true, NULL },
 	{ "readblock", role_readblock, WIRE_DATA, false, true, block_open_source },
 	{ "verifyblock", role_readblock, WIRE_DATA, false, true, block_open_target },

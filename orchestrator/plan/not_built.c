@@ -16,10 +16,6 @@ static int check_dataset(const struct plan *p, const struct plan_dataset *d, str
 	if (d->kind != DATASET_FILES)
 		return no(e, p, d->pos, d->kind == DATASET_COMMAND ?
 		    "datasets of kind command" : "datasets of kind database");
-	if (d->files.activate != ACTIVATE_IN_PLACE)
-		return no(e, p, d->pos, d->files.activate == ACTIVATE_SWAP ? "activate: swap" : "activate: merge");
-	if (d->files.foreign != FOREIGN_KEEP)
-		return no(e, p, d->pos, "foreign: drop and carry");
 	return 0;
 }
 

@@ -101,6 +101,8 @@ bool foreign_has(const struct foreign *f, const char *path, size_t n)
 	return false;
 }
 
+const char *foreign_path(const struct foreign *f, size_t i) { return f && i < f->count ? f->paths[i] : NULL; }
+
 void foreign_free(struct foreign *f)
 {
 	if (!f)

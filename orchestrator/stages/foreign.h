@@ -10,6 +10,8 @@ struct foreign;		/* sorted by walk order */
 /* The recorded list of the dataset's target (NULL in *out when there is none): what the ledger says, else state.db. */
 int foreign_load(struct run *r, const struct plan_dataset *d, struct foreign **out, struct err *e) MUST_CHECK;
 bool foreign_has(const struct foreign *f, const char *path, size_t n);	/* f may be NULL */
+/* The i-th path in walk order; NULL behind the last.  Borrowed. */
+const char *foreign_path(const struct foreign *f, size_t i);
 void foreign_free(struct foreign *f);
 static inline void foreign_freep(struct foreign **f) { foreign_free(*f); }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "activation.h"
 #include "block_place.h"
 #include "clock.h"
 #include "esc.h"
@@ -518,9 +519,11 @@ static void pass_free(struct pass *p)
 int pass_run(struct run *r, const struct plan_dataset *d, const char *stage, struct pass_result *out, struct err *e)
 {
 	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
-	struct pass p = { .r = r, .d = d, .stage = stage, .last = s ? s->version : 0, .started = clock_mono_ns() };
+	struct pass p = { .r = r, .d = activation_dataset(r, d), .stage = stage, .last = s ? s->version : 0, .started = clock_mono_ns() };
 	int res;
 
+	if (!p.d)
+		return err_sys(e, "pass");
 	p.version = p.last + 1;
 	p.frozen = strcmp(stage, "final") == 0;
 	p.batches_end = &p.batches;

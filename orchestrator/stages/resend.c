@@ -28,6 +28,15 @@ int resend_note(struct run *r, const struct verify_result *v, struct err *e)
 	return state_set(r->w->state, name, b.data ? b.data : "", b.len, e);
 }
 
+int resend_everything(struct run *r, const char *dataset, struct err *e)
+{
+	const uint64_t all = RESEND_ALL;
+	char name[200];
+
+	name_of(r->plan->name, dataset, name);
+	return state_set(r->w->state, name, &all, sizeof(all), e);
+}
+
 int resend_load(const struct workspace *w, struct state *s, const char *plan, const char *dataset, struct u64set *out, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;

@@ -13,6 +13,8 @@
 /* Replaces the list by the differences of v (target side; an empty list when there are none). */
 #define RESEND_ALL UINT64_C(0)	/* as a key: more differences than are kept by name, so everything is sent again */
 int resend_note(struct run *r, const struct verify_result *v, struct err *e) MUST_CHECK;
+/* The target is to be built anew: everything is sent again. */
+int resend_everything(struct run *r, const char *dataset, struct err *e) MUST_CHECK;
 int resend_load(const struct workspace *w, struct state *s, const char *plan, const char *dataset, struct u64set *out, struct err *e) MUST_CHECK;
 
 #endif

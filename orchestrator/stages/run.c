@@ -115,6 +115,9 @@ void run_close(struct run *r)
 		free(r->hosts[i].identity);
 	}
 	free(r->hosts);
+	for (size_t i = 0; r->staged && i < r->plan->ndatasets; i++)
+		free((char *)(uintptr_t)r->staged[i].to.path);
+	free(r->staged);
 	standing_dispose(&r->standing);
 	(void)pthread_mutex_destroy(&r->lock);
 	memset(r, 0, sizeof(*r));

@@ -1,6 +1,7 @@
 /* freeze, cutover, smoke: production stops being written, the new side takes over, somebody looks whether it serves. */
 #include <string.h>
 
+#include "activation.h"
 #include "clock.h"
 #include "give_up.h"
 #include "hooks.h"
@@ -10,17 +11,23 @@
 
 static int64_t now_ms(void) { return clock_now_ns() / 1000000; }
 
+static json_t *beginning(const struct run *r)
+{
+	double predicted = takeover_predict(r);
+
+	return json_pack("{s:I,s:o}", "at_ms", (json_int_t)now_ms(), "predicted_s", predicted < 0 ? json_null() : json_real(predicted));
+}
+
 int stage_freeze(struct run *r, struct err *e)
 {
 	struct hooks_call c = { .point = POINT_FREEZE, .stage = "freeze" };
-	double predicted = takeover_predict(r);
-	json_t *data;
 
-	if (!plan_takes_over(r->plan))
+	/* Without hooks nothing is frozen: production is as it was until the cut-over. */
+	if (!r->plan->hooks[POINT_FREEZE].n)
 		return 0;
 	/* Said before the first hook: whatever happens from here on, the next run knows that production may be frozen. */
-	data = json_pack("{s:I,s:o}", "at_ms", (json_int_t)now_ms(), "predicted_s", predicted < 0 ? json_null() : json_real(predicted));
-	if (r->standing.phase == PHASE_LIVE && run_event(r, NULL, "freeze", "started", data, e, "freeze started, predicted to take %.1f s", predicted) < 0)
+	if (r->standing.phase == PHASE_LIVE &&
+	    run_event(r, NULL, "freeze", "started", beginning(r), e, "freeze started, predicted to take %.1f s", takeover_predict(r)) < 0)
 		return -1;
 	atomic_store(&r->must_undo, true);
 	give_up_arm(r, true);
@@ -38,15 +45,35 @@ static int record_cutover(struct run *r, struct err *e)
 	return run_event(r, NULL, "cutover", "done", data, e, "cutover done, %.1f s after the freeze began (predicted: %.1f s)", took, s->predicted_freeze);
 }
 
+/* The intent: what will stand where.  From here on a failure is rolled back. */
+static int begin_cutover(struct run *r, struct err *e)
+{
+	int64_t give_up = r->plan->cutover.give_up;
+	json_t *places, *data;
+
+	if (give_up && now_ms() / 1000 >= give_up) {
+		atomic_store(&r->gave_up, true);
+		return err_set(e, ERR_TEMPORARY, "plan %s: give_up was reached before the cut-over", r->plan->name);
+	}
+	if (activation_intent(r, &places, e) < 0)
+		return -1;
+	data = r->standing.phase == PHASE_LIVE ? beginning(r) : json_object();
+	(void)json_object_set_new(data, "places", places);
+	if (run_event(r, NULL, "cutover", "started", data, e, "cutover started") < 0)
+		return -1;
+	atomic_store(&r->must_undo, true);
+	return 0;
+}
+
 int stage_cutover(struct run *r, struct err *e)
 {
 	struct hooks_call c = { .point = POINT_CUTOVER, .stage = "cutover" };
 
 	if (!plan_takes_over(r->plan))
 		return 0;
-	if (r->standing.phase != PHASE_CUTTING && run_event(r, NULL, "cutover", "started", NULL, e, "cutover started") < 0)
+	if (r->standing.phase != PHASE_CUTTING && begin_cutover(r, e) < 0)
 		return -1;
-	if (hooks_run(r, &c, e) < 0 || run_check(r, e) < 0)
+	if (activation_cut(r, e) < 0 || hooks_run(r, &c, e) < 0 || run_check(r, e) < 0)
 		return -1;
 	if (record_cutover(r, e) < 0)
 		return -1;

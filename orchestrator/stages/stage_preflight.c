@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "activation.h"
 #include "block_place.h"
 #include "foreign.h"
 #include "log.h"
@@ -75,7 +76,9 @@ static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *e
 	if (place_number(facts, "free_bytes") == 0)
 		return err_set(e, ERR_TEMPORARY, "%s has no free space; free some and run the same command again", place_name(d->to.host, d->to.path, place));
 	/* An absent target has nothing foreign, and that too is recorded: the next look may find a first pass that was cut. */
-	return fresh ? foreign_record(r, d, strcmp(place_fact(facts, "exists"), "yes") == 0, entry, e) : 0;
+	if (fresh && foreign_record(r, d, strcmp(place_fact(facts, "exists"), "yes") == 0, entry, e) < 0)
+		return -1;
+	return activation_preflight(r, d, (uint64_t)json_integer_value(json_object_get(entry, "foreign_count")), e);
 }
 
 /* What either end's rights will lose: found, listed and recorded before a byte is copied. */

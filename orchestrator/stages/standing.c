@@ -18,6 +18,7 @@ void standing_dispose(struct standing *s)
 	free(s->datasets);
 	free(s->clear_data);
 	free(s->package_data);
+	free(s->cut_data);
 	*s = (struct standing)STANDING_INIT;
 }
 
@@ -184,7 +185,6 @@ static void froze(struct standing *s, const struct ledger_event *ev, const json_
 {
 	const json_t *predicted = json_object_get(j, "predicted_s");
 
-	s->phase = PHASE_FREEZING;
 	(void)clock_parse(ev->at, NULL, &s->frozen_at);
 	s->froze_ms = json_integer_value(json_object_get(j, "at_ms"));
 	s->predicted_freeze = json_is_number(predicted) ? json_number_value(predicted) : -1;
@@ -192,16 +192,22 @@ static void froze(struct standing *s, const struct ledger_event *ev, const json_
 }
 
 /* A freeze or cut-over without "started" before it has nothing to undo: the plan has no hooks and no swap. */
-static void take_phase(struct standing *s, const struct ledger_event *ev, const json_t *j)
+static int take_phase(struct standing *s, const struct ledger_event *ev, const json_t *j, struct err *e)
 {
 	bool started = strcmp(ev->state, "started") == 0, done = strcmp(ev->state, "done") == 0;
 
 	if (strcmp(ev->stage, "freeze") == 0 && started) {
+		s->phase = PHASE_FREEZING;
 		froze(s, ev, j);
 	} else if (strcmp(ev->stage, "freeze") == 0 && done && s->phase == PHASE_FREEZING) {
 		s->phase = PHASE_FROZEN;
 	} else if (strcmp(ev->stage, "cutover") == 0 && started) {
+		if (s->phase == PHASE_LIVE)	/* nothing was frozen before */
+			froze(s, ev, j);
 		s->phase = PHASE_CUTTING;
+		free(s->cut_data);
+		if (!(s->cut_data = strdup(ev->data)))
+			return err_sys(e, "replay");
 	} else if (strcmp(ev->stage, "cutover") == 0 && done && s->phase == PHASE_CUTTING) {
 		s->phase = PHASE_CUT;
 		s->freeze_seconds = json_number_value(json_object_get(j, "freeze_s"));
@@ -210,6 +216,7 @@ static void take_phase(struct standing *s, const struct ledger_event *ev, const 
 	} else if (strcmp(ev->stage, "smoke") == 0) {
 		s->smoke_blind = strcmp(ev->state, "failed") == 0 && json_integer_value(json_object_get(j, "exit")) == 9;
 	}
+	return 0;
 }
 
 /* thaw and rollback: the source serves again, and the plan stands at copy. */
@@ -224,6 +231,8 @@ static void take_undo(struct standing *s, const struct ledger_event *ev)
 	s->phase = PHASE_LIVE;
 	s->round += rollback;
 	s->smoke_blind = false;
+	free(s->cut_data);
+	s->cut_data = NULL;
 	reopen_from_copy(s);
 }
 
@@ -308,7 +317,8 @@ int standing_apply(struct standing *s, const struct ledger_event *ev, struct err
 		r = take_plan(s, ev, j);
 	else
 		r = take_stage(s, ev, j, e);
-	take_phase(s, ev, j);
+	if (r == 0)
+		r = take_phase(s, ev, j, e);
 	if (strcmp(ev->state, "hook") == 0)
 		take_hook(s, j);
 	if (strcmp(ev->stage, "rollback") == 0 || strcmp(ev->stage, "thaw") == 0)

@@ -66,6 +66,7 @@ struct standing {
 	double predicted_freeze;	/* seconds, as said at the last freeze; < 0 = could not be */
 	double freeze_seconds;		/* the last freeze took; 0 = not known */
 	double hook_seconds[POINT_COUNT];	/* the hooks of a point took when they last ran; 0 = never */
+	char *cut_data;			/* data of the last `cutover started`, owned, or NULL */
 	bool smoke_blind;		/* the last smoke test could not be run to its end */
 	bool rehearsed;			/* a rehearsal of this version of the plan was good */
 	unsigned round;			/* 1, and one more after each rollback */

@@ -81,12 +81,20 @@ int takeover_ends_well(const struct run *r, enum plan_stage until, struct err *e
 	return err_hint(e, "add --stay-frozen if that is wanted");
 }
 
+/* Without freeze hooks production is as it was until the cut-over. */
+static bool touches_nothing(const struct run *r)
+{
+	enum plan_stage until;
+
+	return !r->plan->hooks[POINT_FREEZE].n && r->o->until && plan_stage_parse(r->o->until, &until) && until < STAGE_CUTOVER;
+}
+
 static int confirm(struct run *r, struct err *e)
 {
 	double predicted = takeover_predict(r);
 	char question[256], seconds[40] = "unknown";
 
-	if (r->o->yes)
+	if (r->o->yes || touches_nothing(r))
 		return 0;
 	if (predicted >= 0)
 		(void)snprintf(seconds, sizeof(seconds), "%.0f s", predicted);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "activation.h"
 #include "clock.h"
 #include "hooks.h"
 #include "log.h"
@@ -67,6 +68,14 @@ int undo_thaw(struct run *r, const char *why, struct err *e)
 	return ended(r, "thaw", why, &worst, e);
 }
 
+static void places_back(struct run *r, struct err *worst)
+{
+	struct err e = ERR_INIT;
+
+	if (activation_undo(r, &e) < 0)
+		worst_of(worst, &e);
+}
+
 int undo_rollback(struct run *r, const char *why, struct err *e)
 {
 	struct err worst = ERR_INIT;
@@ -74,6 +83,7 @@ int undo_rollback(struct run *r, const char *why, struct err *e)
 	begin(r);
 	note(r, "rollback", "started", why, "rollback started");
 	(void)hooks_of(r, POINT_ROLLBACK, "rollback", why, &worst);
+	places_back(r, &worst);
 	(void)hooks_of(r, POINT_THAW, "rollback", why, &worst);
 	return ended(r, "rollback", why, &worst, e);
 }
@@ -191,6 +201,20 @@ static int at_its_end(struct run *r, struct err *e)
 	return 0;
 }
 
+/* A helper left behind harms nobody. */
+static void drop_agents(struct run *r)
+{
+	for (size_t i = 0; i < r->plan->nhosts; i++) {
+		struct host *h;
+		struct err e = ERR_INIT;
+
+		if (strcmp(r->plan->hosts[i].name, "local") == 0)
+			continue;
+		if (run_host(r, r->plan->hosts[i].name, &h, &e) < 0 || host_agent_remove(h, &e) < 0)
+			log_warn("the helper stays: %s", e.text);
+	}
+}
+
 int finish_command(struct run *r, bool *done, struct err *e)
 {
 	struct hooks_call c = { .point = POINT_DONE, .stage = "finish" };
@@ -203,7 +227,8 @@ int finish_command(struct run *r, bool *done, struct err *e)
 	*done = true;
 	if (run_event(r, NULL, "finish", "started", NULL, e, "finish started: from here on nothing can be rolled back") < 0)
 		return -1;
-	if (hooks_run(r, &c, e) < 0)
+	if (activation_finish(r, e) < 0 || hooks_run(r, &c, e) < 0)
 		return -1;
+	drop_agents(r);
 	return run_event(r, NULL, "finish", "done", NULL, e, "finished");
 }

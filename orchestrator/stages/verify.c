@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "activation.h"
 #include "answers.h"
 #include "archive.h"
 #include "atomic_file.h"
@@ -578,6 +579,8 @@ int verify_run(struct run *r, const struct plan_dataset *d, const struct verify_
 	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
 	int64_t began = clock_mono_ns();
 
+	if (!(d = activation_dataset(r, d)))
+		return err_sys(e, "verify");
 	if (!s || !s->version) {
 		err_set(e, ERR_USAGE, "dataset %s of plan %s has no version yet", d->name, r->plan->name);
 		return err_hint(e, "make one with: waybill run %s", r->plan->name);

@@ -534,6 +534,7 @@ static void unbuilt_features_are_named_with_their_place(void **state)
 {
 	OWN_PLAN struct plan *good = must_parse(HEAD DATA);
 	OWN_PLAN struct plan *swap = must_parse(FILES("to: local:/b\n      activate: swap"));
+	OWN_PLAN struct plan *keep = must_parse(HEAD DATA "archive: {keep: no}\n");
 	OWN_PLAN struct plan *done = must_parse(HEAD DATA "hooks: {done: [{run: hook.sh}]}\n");
 	OWN_PLAN struct plan *hook = must_parse(HEAD DATA "hooks: {freeze: [{run: hook.sh}]}\n");
 	struct err e = ERR_INIT;
@@ -541,9 +542,10 @@ static void unbuilt_features_are_named_with_their_place(void **state)
 	(void)state;
 	assert_int_equal(plan_not_built(good, &e), 0);
 	assert_int_equal(plan_not_built(done, &e), 0);
-	assert_int_equal(plan_not_built(swap, &e), -1);
+	assert_int_equal(plan_not_built(swap, &e), 0);
+	assert_int_equal(plan_not_built(keep, &e), -1);
 	assert_int_equal(err_exit_code(e.class), 1);
-	assert_string_equal(e.text, "p.yaml:5:3: activate: swap: not built yet");
+	assert_string_equal(e.text, "p.yaml: archive.keep: no: not built yet");
 	assert_int_equal(plan_not_built(hook, &e), 0);
 }
 

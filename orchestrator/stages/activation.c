@@ -1,0 +1,319 @@
+#include "activation.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "carry.h"
+#include "esc.h"
+#include "log.h"
+#include "messages_place.h"
+#include "resend.h"
+
+#define NAME_ROOM 300
+
+static bool staged_kind(const struct plan_dataset *d)
+{
+	return d->kind == DATASET_FILES && d->files.activate != ACTIVATE_IN_PLACE && d->to.host;
+}
+
+static void staged_name(const struct run *r, const struct plan_dataset *d, const char *suffix, char out[NAME_ROOM])
+{
+	(void)snprintf(out, NAME_ROOM, ".waybill-%s-%s%s", r->plan->name, d->name, suffix);
+}
+
+/* The directory that holds the target, and the target's name in it. */
+static const char *split(const char *path, char dir[4096])
+{
+	const char *slash = strrchr(path, '/');
+
+	(void)snprintf(dir, 4096, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	return slash + 1;
+}
+
+char *activation_staged_path(const struct run *r, const struct plan_dataset *d)
+{
+	char dir[4096], name[NAME_ROOM], *path;
+
+	staged_name(r, d, "", name);
+	(void)split(d->to.path, dir);
+	return asprintf(&path, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name) < 0 ? NULL : path;
+}
+
+const struct plan_dataset *activation_dataset(struct run *r, const struct plan_dataset *d)
+{
+	size_t i = (size_t)(d - r->plan->datasets);
+
+	if (i >= r->plan->ndatasets || d != &r->plan->datasets[i] || !staged_kind(d) || r->standing.phase == PHASE_CUTTING ||
+	    r->standing.phase == PHASE_CUT || r->standing.phase >= PHASE_FINISHING)
+		return d;
+	if (!r->staged && !(r->staged = calloc(r->plan->ndatasets, sizeof(*r->staged))))
+		return NULL;
+	if (!r->staged[i].name) {
+		char *path = activation_staged_path(r, d);
+
+		if (!path)
+			return NULL;
+		r->staged[i] = *d;
+		r->staged[i].to.path = path;	/* owned by r */
+	}
+	return &r->staged[i];
+}
+
+/* ---- asking the agent ---- */
+
+struct question { enum msg_place_act act; const char *other, *name_id, *other_id; };
+
+static int ask(struct run *r, const struct plan_dataset *d, const char *name, const struct question *q, struct msg_placed *out, struct err *e)
+{
+	OWN(session_closep) struct session *s = NULL;
+	OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
+	OWN_BUF struct buf b = BUF_INIT;
+	struct msg_start start = { .identity = (char[]){ "" }, .scope = (char[]){ "" } };
+	struct msg_place m = { .act = q->act, .name = (char *)(uintptr_t)name, .other = (char *)(uintptr_t)q->other,
+		.name_id = (char *)(uintptr_t)q->name_id, .other_id = (char *)(uintptr_t)q->other_id };
+	char dir[4096];
+	int got;
+
+	(void)split(d->to.path, dir);
+	msg_place_encode(&b, &m);
+	if (buf_finish(&b, e) < 0 || session_open(r, d->to.host, "place", dir, &start, &s, e) < 0 ||
+	    wire_send(s->wire, WIRE_DATA, MSG_PLACE, b.data, b.len, e) < 0 || wire_end(s->wire, WIRE_DATA, e) < 0)
+		return -1;
+	if ((got = wire_recv(s->wire, WIRE_ACK, &f, e)) < 0)
+		return -1;
+	if (got == 0 || f.type != MSG_PLACED)
+		return err_set(e, ERR_TEMPORARY, "host %s: the agent did not answer", d->to.host);
+	if (msg_placed_decode(f.data, f.len, out, e) < 0)
+		return -1;
+	if (session_finish(s, NULL, e) == 0)
+		return 0;
+	msg_placed_dispose(out);
+	return -1;
+}
+
+/* As ask, for the target and its staged tree, over a fresh connection if the old one is gone. */
+static int ask_pair(struct run *r, const struct plan_dataset *d, enum msg_place_act act, const char *target, const char *staged,
+    struct msg_placed *out, struct err *e)
+{
+	char dir[4096], name[NAME_ROOM];
+	const char *base = split(d->to.path, dir);
+	struct question q = { act, name, target, staged };
+
+	staged_name(r, d, "", name);
+	if (ask(r, d, base, &q, out, e) == 0)
+		return 0;
+	if (e->class != ERR_TEMPORARY && e->class != ERR_UNREACHABLE)
+		return err_at(e, "dataset %s", d->name);
+	log_warn("%s; once more", e->text);
+	err_clear(e);
+	run_host_drop(r, d->to.host);
+	return ask(r, d, base, &q, out, e) == 0 ? 0 : err_at(e, "dataset %s", d->name);
+}
+
+/* ---- before ---- */
+
+static int refuse(const struct plan_dataset *d, const char *what, struct err *e)
+{
+	char place[PLACE_NAME];
+
+	place_name(d->to.host, d->to.path, place);
+	err_set(e, ERR_REFUSED, "%s cannot be %s: %s", place, d->files.activate == ACTIVATE_SWAP ? "swapped" : "merged into", what);
+	return err_hint(e, "name the directory itself, or one above or below the mount, or use activate: in-place");
+}
+
+static int check_what(const struct plan_dataset *d, const char *what, struct err *e)
+{
+	static const struct { const char *what, *text; } words[] = {
+		{ "symlink", "it is a symbolic link" }, { "mount", "it is a mount point" }, { "mounts beneath", "something is mounted beneath it" },
+		{ "other device", "it is on another device than the directory that holds it" }, { "other", "it is no directory" } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(what, words[i].what) == 0)
+			return refuse(d, words[i].text, e);
+	return 0;
+}
+
+int activation_preflight(struct run *r, const struct plan_dataset *d, uint64_t foreign, struct err *e)
+{
+	OWN(msg_placed_dispose) struct msg_placed now = { 0 }, tried = { 0 };
+	char place[PLACE_NAME];
+
+	if (!staged_kind(d))
+		return 0;
+	if (strcmp(d->to.path, "/") == 0)
+		return refuse(d, "it is the root of the host", e);
+	if (ask_pair(r, d, MSG_PLACE_LOOK, "", "", &now, e) < 0 || check_what(d, now.what, e) < 0)
+		return -1;
+	if (ask_pair(r, d, MSG_PLACE_TRIAL, "", "", &tried, e) < 0)
+		return -1;
+	if (d->files.activate != ACTIVATE_SWAP || !foreign || d->files.foreign != FOREIGN_KEEP)
+		return 0;
+	err_set(e, ERR_REFUSED, "%s has %" PRIu64 " foreign entries, which a swap would take out of their place",
+	    place_name(d->to.host, d->to.path, place), foreign);
+	return err_hint(e, "write foreign: carry (they are copied into the new tree) or foreign: drop (they stay in the old one) into dataset %s", d->name);
+}
+
+int activation_intent(struct run *r, json_t **out, struct err *e)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < r->plan->ndatasets; i++) {
+		const struct plan_dataset *d = &r->plan->datasets[i];
+		OWN(msg_placed_dispose) struct msg_placed now = { 0 };
+
+		if (!staged_kind(d))
+			continue;
+		if (ask_pair(r, d, MSG_PLACE_LOOK, "", "", &now, e) < 0 || check_what(d, now.what, e) < 0 ||
+		    (!*now.other_id && err_set(e, ERR_INTEGRITY, "dataset %s: its staged tree is not there", d->name) < 0)) {
+			json_decref(o);
+			return -1;
+		}
+		(void)json_object_set_new(o, d->name, json_pack("{s:s,s:s,s:s}", "activate", *now.name_id ? plan_activate_name(d->files.activate) : "swap",
+		    "target", now.name_id, "staged", now.other_id));
+	}
+	*out = o;
+	return 0;
+}
+
+/* ---- the cut-over, and back ---- */
+
+struct intent { bool merge; const char *target, *staged; json_t *all; };
+
+static void intent_dispose(struct intent *i) { json_decref(i->all); }
+
+/* False: the recorded cut-over has nothing to do with this dataset. */
+static bool intent_of(const struct run *r, const struct plan_dataset *d, struct intent *out)
+{
+	const json_t *one;
+
+	*out = (struct intent){ .all = json_loads(r->standing.cut_data ? r->standing.cut_data : "{}", 0, NULL) };
+	one = json_object_get(json_object_get(out->all, "places"), d->name);
+	if (!one)
+		return false;
+	out->merge = strcmp(json_string_value(json_object_get(one, "activate")), "merge") == 0;
+	out->target = json_string_value(json_object_get(one, "target"));
+	out->staged = json_string_value(json_object_get(one, "staged"));
+	return out->target && out->staged;
+}
+
+/* Foreign entries go along, unless the places were exchanged before this run was cut. */
+static int before_swap(struct run *r, const struct plan_dataset *d, const struct intent *in, struct err *e)
+{
+	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
+
+	if (in->merge || !*in->target || d->files.foreign != FOREIGN_CARRY)
+		return 0;
+	if (ask_pair(r, d, MSG_PLACE_LOOK, "", "", &now, e) < 0)
+		return -1;
+	return strcmp(now.name_id, in->target) == 0 ? carry_foreign(r, d, e) : 0;
+}
+
+int activation_cut(struct run *r, struct err *e)
+{
+	for (size_t i = 0; i < r->plan->ndatasets; i++) {
+		const struct plan_dataset *d = &r->plan->datasets[i];
+		OWN(intent_dispose) struct intent in = { .all = NULL };
+		OWN(msg_placed_dispose) struct msg_placed now = { 0 };
+
+		if (run_check(r, e) < 0)
+			return -1;
+		if (!intent_of(r, d, &in))
+			continue;
+		if (before_swap(r, d, &in, e) < 0)
+			return -1;
+		if (ask_pair(r, d, in.merge ? MSG_PLACE_MERGE : MSG_PLACE_EXCHANGE, in.target, in.staged, &now, e) < 0)
+			return -1;
+		if (run_event(r, NULL, "cutover", "placed", json_pack("{s:s,s:s,s:s,s:b,s:I}", "dataset", d->name, "activate", in.merge ? "merge" : "swap",
+		    "target", now.name_id, "acted", now.acted, "count", (json_int_t)now.count), e, "%s %s", d->name, in.merge ? "merged" : "swapped") < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What may have been written since keeps a name of its own; the next pass begins with an empty staged tree. */
+static int set_aside(struct run *r, const struct plan_dataset *d, struct err *e)
+{
+	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
+	char name[NAME_ROOM], aside[NAME_ROOM], suffix[40];
+	struct question q = { MSG_PLACE_RENAME, aside, "", "" };
+
+	(void)snprintf(suffix, sizeof(suffix), ".rolled-back-%u", r->standing.round);
+	staged_name(r, d, "", name);
+	staged_name(r, d, suffix, aside);
+	if (resend_everything(r, d->name, e) < 0 || ask(r, d, name, &q, &now, e) < 0)
+		return -1;
+	return run_event(r, NULL, "rollback", "placed", json_pack("{s:s,s:s}", "dataset", d->name, "set_aside", aside), e, "%s is as it was before the cut-over", d->name);
+}
+
+static int undo_one(struct run *r, const struct plan_dataset *d, struct err *e)
+{
+	OWN(intent_dispose) struct intent in = { .all = NULL };
+	OWN(msg_placed_dispose) struct msg_placed now = { 0 }, back = { 0 };
+
+	if (!intent_of(r, d, &in))
+		return 0;
+	if (ask_pair(r, d, MSG_PLACE_LOOK, "", "", &now, e) < 0)
+		return -1;
+	/* Neither name stands as the cut-over found or left it once it was set aside: an earlier roll-back got that far. */
+	if (!*now.other_id && strcmp(now.name_id, in.target) == 0)
+		return 0;
+	if (ask_pair(r, d, in.merge ? MSG_PLACE_UNMERGE : MSG_PLACE_BACK, in.target, in.staged, &back, e) < 0)
+		return -1;
+	return set_aside(r, d, e);
+}
+
+int activation_undo(struct run *r, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	for (size_t i = r->plan->ndatasets; i-- > 0;) {
+		struct err one = ERR_INIT;
+
+		if (undo_one(r, &r->plan->datasets[i], &one) == 0)
+			continue;
+		log_error("%s", one.text);
+		if (first.class == ERR_NONE)
+			first = one;
+	}
+	if (first.class == ERR_NONE)
+		return 0;
+	*e = first;
+	return -1;
+}
+
+static int remove_name(struct run *r, const struct plan_dataset *d, const char *suffix, const char *id, struct err *e)
+{
+	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
+	struct question q = { MSG_PLACE_REMOVE, "", id, "" };
+	char name[NAME_ROOM];
+
+	staged_name(r, d, suffix, name);
+	return ask(r, d, name, &q, &now, e);
+}
+
+int activation_finish(struct run *r, struct err *e)
+{
+	static const char *const merged[] = { ".kept", ".merge" };
+
+	for (size_t i = 0; i < r->plan->ndatasets; i++) {
+		const struct plan_dataset *d = &r->plan->datasets[i];
+		OWN(intent_dispose) struct intent in = { .all = NULL };
+
+		if (!staged_kind(d) || !intent_of(r, d, &in))
+			continue;
+		if (remove_name(r, d, "", in.merge ? in.staged : in.target, e) < 0)
+			return -1;
+		for (size_t k = 0; in.merge && k < 2; k++)
+			if (remove_name(r, d, merged[k], "", e) < 0)
+				return -1;
+		for (unsigned n = 1; n < r->standing.round; n++) {
+			char suffix[40];
+
+			(void)snprintf(suffix, sizeof(suffix), ".rolled-back-%u", n);
+			if (remove_name(r, d, suffix, "", e) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
