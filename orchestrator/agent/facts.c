@@ -20,6 +20,7 @@
 #include "names.h"
 #include "owner_map.h"
 #include "path.h"
+#include "storage.h"
 
 #define FILE_MAX (4u << 20)
 #define ROOTS_MAX 256
@@ -241,6 +242,29 @@ static int tell_block(const struct root_facts *r, int fd, struct err *e)
 	return tell_root_number(r, "size", medium_size(&st), e) < 0 ? -1 : tell_root(r, "mounted", medium_use_name(medium_use(&st)), e);
 }
 
+/* What lies beneath, as words; "guest" besides when the whole machine is one. */
+static int tell_storage(const struct root_facts *r, int fd, const struct statx *sx, dev_t dev, struct err *e)
+{
+	OWN(mount_dispose) struct mount m = { NULL, NULL, NULL, NULL };
+	OWN_BUF struct buf words = BUF_INIT;
+	OWN_FD int dir = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char why[DEVICE_WHY];
+	struct stat st;
+
+	/* btrfs shows a device number of its own; what it was mounted from is one of its devices. */
+	if (major(dev) == 0 && find_mount(sx->stx_mask & STATX_MNT_ID ? sx->stx_mnt_id : 0, dev, &m) && m.source && *m.source == '/' &&
+	    stat(m.source, &st) == 0 && S_ISBLK(st.st_mode))
+		dev = st.st_rdev;
+	storage_traits(dev, &words);
+	if (device_guest(why))
+		buf_printf(&words, "%sguest", words.len ? " " : "");
+	if (dir >= 0 && storage_snapshots(dir) == 1)
+		buf_printf(&words, "%ssnapshots", words.len ? " " : "");
+	if (buf_finish(&words, e) < 0)
+		return -1;
+	return words.len ? tell_root(r, "storage", words.data, e) : 0;
+}
+
 /* ---- one root ---- */
 
 static const char *type_word(uint32_t mode)
@@ -269,7 +293,7 @@ static int tell_place(const struct root_facts *r, int fd, struct err *e)
 		return err_sys(e, "statx");
 	dev = S_ISBLK(sx.stx_mode) ? makedev(sx.stx_rdev_major, sx.stx_rdev_minor) : makedev(sx.stx_dev_major, sx.stx_dev_minor);
 	return tell_root(r, "type", type_word(sx.stx_mode), e) < 0 || tell_mount(r, fd, &sx, e) < 0 || tell_space(r, fd, e) < 0 ||
-	    tell_serial(r, dev, e) < 0 ? -1 : tell_block(r, fd, e);
+	    tell_serial(r, dev, e) < 0 || tell_storage(r, fd, &sx, dev, e) < 0 ? -1 : tell_block(r, fd, e);
 }
 
 static int tell_identity(const struct root_facts *r, int fd, struct err *e)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit_private.h"
+#include "certificate_private.h"
 #include "clock.h"
 #include "esc.h"
 
@@ -15,6 +16,7 @@ struct walk {
 	struct buf signers, plan_sha256;	/* as they stand in the tree */
 	char digest[DIGEST_HEX];	/* of plan.sha256 */
 	json_t *versions;		/* "D/N" -> commit, for the tags */
+	struct records records;		/* events so far, of which papers are made */
 	uint64_t unsigned_commits, foreign_commits;
 	int64_t last_at;
 	char head[HISTORY_OID];
@@ -23,6 +25,7 @@ struct walk {
 static void walk_dispose(struct walk *w)
 {
 	audit_order_dispose(&w->order);
+	records_dispose(&w->records);
 	buf_dispose(&w->signers);
 	buf_dispose(&w->plan_sha256);
 	json_decref(w->versions);
@@ -192,6 +195,56 @@ static void take_approval(struct walk *w, const struct history_commit *c, const 
 	audit_order_voice(w->a, &w->order, ev, &s, good, w->signers.data ? w->signers.data : "");
 }
 
+static int read_history(void *ctx, const char *commit, const char *path, struct buf *b, struct err *e)
+{
+	struct walk *w = ctx;
+
+	return history_read(w->a->h, commit, path, b, e);
+}
+
+/* 1 equal, 0 different, -1. */
+static int is_paper(const json_t *paper, struct certificate_options o, const struct buf *found, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+
+	if (certificate_render(paper, &o, &b, e) < 0)
+		return -1;
+	return b.len == found->len && (!b.len || memcmp(b.data, found->data, b.len) == 0);
+}
+
+/* Made again out of what was recorded before it, a paper must have the same bytes. */
+static void derive(struct walk *w, const char *path, const struct buf *found, const char *where)
+{
+	struct certificate_options o = { .format = CERTIFICATE_TXT };
+	struct err e = ERR_INIT;
+	bool any;
+	json_t *paper;
+	int same;
+
+	if (!certificate_name_parse(path, &o, &any)) {
+		audit_say(w->a, AUDIT_ALTERED, "%s: a paper of a kind that is not known", where);
+		return;
+	}
+	if (found->data && !strstr(found->data, CERTIFICATE_FORM)) {
+		audit_say(w->a, AUDIT_UNVERIFIED, "%s: is not of the form %s; it was not derived again", where, CERTIFICATE_FORM);
+		return;
+	}
+	if (!(paper = certificate_paper(&(struct paper_source){ .plan = w->plan, .records = &w->records, .read = read_history, .ctx = w }, &e))) {
+		audit_say(w->a, e.class == ERR_INTEGRITY || e.class == ERR_REFUSED ? AUDIT_ALTERED : AUDIT_UNVERIFIED, "%s: cannot be derived again: %s", where, e.text);
+		return;
+	}
+	same = is_paper(paper, o, found, &e);
+	if (same == 0 && any) {
+		o.chinese = true;
+		same = is_paper(paper, o, found, &e);
+	}
+	json_decref(paper);
+	if (same < 0)
+		audit_err(w->a, where, &e);
+	else if (same == 0)
+		audit_say(w->a, w->chain.gap || w->order.gaps ? AUDIT_UNVERIFIED : AUDIT_ALTERED, "%s: the certificate is not what the ledger says", where);
+}
+
 static void take_certificate(struct walk *w, const struct history_commit *c, const char *path, const char *event)
 {
 	OWN_BUF struct buf paper = BUF_INIT;
@@ -202,13 +255,14 @@ static void take_certificate(struct walk *w, const struct history_commit *c, con
 	int r;
 
 	(void)snprintf(where, sizeof(where), "%s: %s", event, esc_s(path));
+	reread(w, c->oid, path, &paper, where);
+	derive(w, path, &paper, where);
 	(void)snprintf(name, sizeof(name), "%s.sig", path);
 	r = history_read(w->a->h, c->oid, name, &sig, &e);
 	if (r == 0) {
 		audit_say(w->a, AUDIT_NOTE, "%s: is not signed", where);
 		return;
 	}
-	reread(w, c->oid, path, &paper, where);
 	r = r < 0 ? r : sign_find_person(signers, sig.data, sig.len, who, &e);
 	if (r < 0)
 		audit_err(w->a, where, &e);
@@ -247,6 +301,32 @@ static void take_signed_files(struct walk *w, const struct history_commit *c, co
 
 /* ---- one commit ---- */
 
+/* Evidence that was attached lies in the archive, by its digest. */
+static void take_attached(struct walk *w, const struct audit_event *ev, const char *where)
+{
+	uint8_t id[DIGEST_LEN];
+	json_t *a;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev->data, "attached"), i, a) {
+		if (!hex_parse(audit_text(a, "sha256"), id, DIGEST_LEN))
+			audit_say(w->a, AUDIT_ALTERED, "%s: attachment %zu has no digest", where, i + 1);
+		else if (!audit_objects_add(w->objects, 'd', id))
+			w->a->nomem = true;
+	}
+}
+
+/* A record for the papers to come. */
+static void remember(struct walk *w, const struct history_commit *c, const struct audit_event *ev)
+{
+	struct ledger_event l = { .seq = ev->seq, .stage = ev->stage, .state = ev->state, .by = ev->by, .at = ev->at, .plan_digest = ev->plan_digest };
+	struct err e = ERR_INIT;
+
+	memcpy(l.commit, c->oid, sizeof(l.commit));
+	memcpy(l.digest, ev->digest, sizeof(l.digest));
+	w->a->nomem |= records_add(&w->records, &l, ev->data, &e) < 0;
+}
+
 static void check_event(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
 {
 	int64_t at;
@@ -262,6 +342,9 @@ static void check_event(struct walk *w, const struct history_commit *c, const st
 		audit_say(w->a, AUDIT_ALTERED, "%s: plan_digest is not the digest of plan.sha256", where);
 	check_commit_signature(w, c, ev, where);
 	take_signed_files(w, c, ev, where);
+	remember(w, c, ev);
+	if (strcmp(ev->stage, "record") == 0)
+		take_attached(w, ev, where);
 	if (strcmp(ev->state, "version") == 0) {
 		char key[200];
 

@@ -78,8 +78,9 @@ enum sign_result audit_signature(struct audit *a, const char *where, struct sign
 void audit_signers_agree(struct audit *a, const char *where, const char *signers);
 
 /* Manifest and objects of one version at a commit; fills the set of objects. */
-struct audit_objects { struct audit_object { uint8_t id[DIGEST_LEN]; char kind; } *v; size_t n, cap; };	/* kind: p, r, s, a */
+struct audit_objects { struct audit_object { uint8_t id[DIGEST_LEN]; char kind; } *v; size_t n, cap; };	/* kind: p, r, s, a, d */
 void audit_objects_dispose(struct audit_objects *o);
+bool audit_objects_add(struct audit_objects *o, char kind, const uint8_t id[DIGEST_LEN]);	/* false: no memory */
 void audit_version_check(struct audit *a, const char *plan, const char *oid, const struct audit_event *ev, struct audit_objects *o);
 /* The archive: is every object there, with o->full of the right digest. */
 void audit_store(struct audit *a, const char *store, struct audit_objects *o);

@@ -13,7 +13,7 @@
 
 static const char *suffix(char kind)
 {
-	return kind == 'p' ? "tar.zst" : kind == 'r' ? "recipe" : kind == 's' ? "zst" : "attr";
+	return kind == 'p' ? "tar.zst" : kind == 'r' ? "recipe" : kind == 's' ? "zst" : kind == 'd' ? "doc" : "attr";
 }
 
 static int by_id(const void *a, const void *b)
@@ -62,7 +62,7 @@ static bool look(struct audit *a, int dir, const struct audit_object *o, bool fu
 			audit_say(a, AUDIT_UNVERIFIED, "archive: %s: %s", path, strerror(errno));
 		return false;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
+	if (!S_ISREG(st.st_mode) || (st.st_size == 0 && o->kind != 'd')) {
 		audit_say(a, AUDIT_ALTERED, "archive: %s is empty or no file", path);
 		return false;
 	}

@@ -133,7 +133,7 @@ void audit_objects_dispose(struct audit_objects *o)
 	*o = (struct audit_objects){ NULL, 0, 0 };
 }
 
-static bool add_object(struct audit_objects *o, char kind, const uint8_t id[DIGEST_LEN])
+bool audit_objects_add(struct audit_objects *o, char kind, const uint8_t id[DIGEST_LEN])
 {
 	if (o->n == o->cap) {
 		size_t cap = o->cap ? o->cap * 2 : 64;
@@ -167,7 +167,7 @@ static bool object_line(struct audit_objects *o, const char *line, size_t n, boo
 		hex[DIGEST_HEX - 1] = '\0';
 		if (!hex_parse(hex, id, DIGEST_LEN))
 			return false;
-		*nomem |= !add_object(o, kinds[i].kind, id);
+		*nomem |= !audit_objects_add(o, kinds[i].kind, id);
 		return true;
 	}
 	return false;

@@ -19,11 +19,15 @@ struct certificate_options {
 
 /*
  * Appends the certificate.  ERR_REFUSED: the plan has no `clear done` yet (nothing is certified from an unfinished record);
- * ERR_PERMANENT "not built yet" for html; ERR_INTEGRITY: events or data are not as their grammar says.
+ * ERR_INTEGRITY: events or data are not as their grammar says.
  */
 int certificate_build(struct ledger *l, const char *plan, const struct certificate_options *o, struct buf *out, struct err *e) MUST_CHECK;
-/* The overall verdict word of the last `clear done` ("performed-not-provable", ...): 1, 0 = none yet, -1. */
-int certificate_verdict(struct ledger *l, const char *plan, char out[32], struct err *e) MUST_CHECK;
+struct certificate_summary {
+	char verdict[32];		/* of the whole: the worst of items and copies ("performed-not-provable", ...) */
+	char id[128];			/* PLAN-NNNNNN: the event that the paper goes up to */
+};
+/* What the paper would say now: 1, 0 = nothing was cleared yet, -1. */
+int certificate_about(struct ledger *l, const char *plan, struct certificate_summary *out, struct err *e) MUST_CHECK;
 /* Rank of a verdict word, 0 = best ("cleared-full"), 7 = "unknown"; -1 for no such word. */
 int certificate_rank(const char *verdict);
 /* May a paper with this verdict be titled 清除证明: cleared-full, -sampled, -guest-level, crypto-erased. */

@@ -21,7 +21,7 @@ static void of_the_objects(json_t *l, const struct clear_tally *t, bool searched
 	add_limit(l, t->unmapped > 0, "The file system gives no block map: where the data lay is not known.");
 }
 
-static void of_no_search(json_t *l, const struct clearing_medium *m, const char *fs)
+static void of_no_search(json_t *l, const struct clearing_medium *m)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
@@ -29,8 +29,7 @@ static void of_no_search(json_t *l, const struct clearing_medium *m, const char 
 	    m ? m->why_none : "");
 	add_limit(l, true, b.failed ? "The raw medium was not searched for known content: no residue scan was made." : b.data);
 	add_limit(l, true, "Only the entries of the inventory were overwritten; earlier versions, temporary copies, swap, journals and backups were not searched.");
-	add_limit(l, true, "Names and metadata may remain in directories, journals and free space.");
-	add_limit(l, strcmp(fs, "btrfs") == 0 || strcmp(fs, "zfs") == 0, "The file system writes copies instead of overwriting.");
+	add_limit(l, true, "Contents cleared; names and metadata may remain in directories, journals and free space.");
 }
 
 static void of_the_search(json_t *l, const struct clearing *c, const struct clearing_medium *m)
@@ -49,8 +48,52 @@ static void of_the_search(json_t *l, const struct clearing *c, const struct clea
 	add_limit(l, m->measure.bad > 0, "Sectors that could not be read are not cleared; they are listed.");
 	add_limit(l, m->own > 0, "Copies that waybill itself keeps on this medium were seen and do not count.");
 	add_limit(l, m->ndevices > 1, "The file system lies on several devices; each was searched.");
-	add_limit(l, m->guest, "Cleared at guest level at best: replicas, snapshots and freed extents of the provider are covered only by a statement of the provider.");
-	add_limit(l, m->flash, "Not readable through the block interface, if the verdict says so; copies in spare or over-provisioned flash are not excluded.");
+}
+
+/* A word of a list that blanks or commas separate. */
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at += n)
+		if ((at == list || strchr(" ,", at[-1])) && (at[n] == '\0' || strchr(" ,", at[n])))
+			return true;
+	return false;
+}
+
+static bool one_of(const char *s, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcmp(s, *words) == 0)
+			return true;
+	return false;
+}
+
+static void of_filesystem(json_t *l, const char *fs, const char *options)
+{
+	static const char *const cow[] = { "btrfs", "zfs", "bcachefs", "f2fs", "nilfs2", NULL };
+	static const char *const memory[] = { "tmpfs", "ramfs", NULL };
+	static const char *const remote[] = { "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "overlay", "afs", NULL };
+
+	add_limit(l, one_of(fs, cow), "The file system writes copies instead of overwriting: what overwriting left behind is not reached by it.");
+	add_limit(l, one_of(fs, memory), "The file system is in memory: pages are freed, not overwritten on any medium; swap is not covered.");
+	add_limit(l, one_of(fs, remote) || strncmp(fs, "fuse", 4) == 0,
+	    "No raw access to the medium (network or user-space file system): what the server keeps is known to its holder only.");
+	add_limit(l, has_word(options, "data=journal"), "The file system writes data to its journal first (data=journal): older writes may lie in the journal.");
+}
+
+static void of_storage(json_t *l, const char *storage, bool guest, bool flash)
+{
+	add_limit(l, flash || has_word(storage, "flash"), "The medium is flash: not readable through the block interface; copies in spare or over-provisioned flash "
+	    "are not excluded (no Purge).");
+	add_limit(l, guest || has_word(storage, "virtual") || has_word(storage, "guest"), "Cleared at guest level. Provider replicas, snapshots and freed extents are "
+	    "covered only by the statements in the copies table.");
+	add_limit(l, has_word(storage, "crypt"), "Encryption below the file system: a residue scan of the device beneath it is not applicable.");
+	add_limit(l, has_word(storage, "thin") || has_word(storage, "snapshot"), "The device beneath has thin provisioning or snapshots: blocks that it keeps "
+	    "elsewhere are not reached.");
+	add_limit(l, has_word(storage, "raid") || has_word(storage, "multipath") || has_word(storage, "mirror"),
+	    "The device is one of several members (RAID, multipath, mirror): replaced or degraded members were not reached.");
+	add_limit(l, has_word(storage, "snapshots"), "Snapshots of the file system exist: they keep what was deleted.");
 }
 
 json_t *clearing_limits(const struct clearing *c, const struct clearing_dataset *d)
@@ -62,8 +105,10 @@ json_t *clearing_limits(const struct clearing *c, const struct clearing_dataset 
 	if (searched)
 		of_the_search(l, c, m);
 	else
-		of_no_search(l, m, place_fact(d->place, "fstype"));
+		of_no_search(l, m);
 	of_the_objects(l, &d->tally, searched);
+	of_filesystem(l, place_fact(d->place, "fstype"), place_fact(d->place, "options"));
+	of_storage(l, place_fact(d->place, "storage"), m && m->guest, m && m->flash);
 	add_limit(l, true, "Copies in spare areas of flash, and replicas or snapshots of a provider's platform, cannot be seen from here.");
 	return l;
 }

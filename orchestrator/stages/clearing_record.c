@@ -30,29 +30,46 @@ static json_t *dataset_rows(const struct clearing *c)
 	return rows;
 }
 
-/* Copies that are known to be elsewhere; nobody has measured them, so their grade is what the paper says. */
+static void add_kept(json_t *rows, const char *what, const char *held_by)
+{
+	json_t *o = json_object();
+
+	set_text(o, "what", what);
+	set_text(o, "grade", "kept");
+	set_text(o, "held_by", held_by);
+	(void)json_array_append_new(rows, o);
+}
+
+/* What a migration of the same data left at its target, on purpose. */
+static void add_targets(const struct clearing *c, json_t *rows)
+{
+	char what[PLACE_NAME], text[PLACE_NAME + 32];
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].d->to.host) {
+			(void)snprintf(text, sizeof(text), "target of dataset %s: %s", c->v[i].d->name, place_name(c->v[i].d->to.host, c->v[i].d->to.path, what));
+			add_kept(rows, text, "department");
+		}
+}
+
+/*
+ * Copies that are known to be elsewhere.  Nobody has measured them: what the plan only names is E4, and becomes E3 in the certificate by a
+ * recorded statement, for its digest is what the paper can show.
+ */
 static json_t *copy_rows(const struct clearing *c)
 {
 	const struct plan *p = c->r->plan;
-	json_t *rows = json_array(), *own = json_object();
+	json_t *rows = json_array();
 
-	set_text(own, "what", "archive of waybill (store)");
-	set_text(own, "grade", p->archive.keep ? "kept" : "E1");
-	set_text(own, "held_by", "department");
-	(void)json_array_append_new(rows, own);
-	if (c->r->standing.package_data) {
-		json_t *package = json_object();
-
-		set_text(package, "what", "hand-over package");
-		set_text(package, "grade", "kept");
-		set_text(package, "held_by", "department and receiver");
-		(void)json_array_append_new(rows, package);
-	}
+	add_kept(rows, "archive of waybill (store)", "department");
+	if (c->r->standing.package_data)
+		add_kept(rows, "hand-over package", "department and receiver");
+	add_targets(c, rows);
 	for (size_t i = 0; i < p->clear.ncopies; i++) {
 		json_t *o = json_object();
 
 		set_text(o, "what", p->clear.copies[i].what);
-		set_text(o, "grade", p->clear.copies[i].statement ? "E3" : "E4");
+		set_text(o, "grade", "E4");
 		set_text(o, "held_by", p->clear.copies[i].held_by);
 		set_text(o, "statement", p->clear.copies[i].statement);
 		(void)json_array_append_new(rows, o);
@@ -85,8 +102,16 @@ static json_t *host_rows(const struct clearing *c)
 {
 	json_t *hosts = json_object();
 
-	for (size_t i = 0; i < c->n; i++)
-		(void)json_object_set(hosts, c->v[i].d->from.host, c->v[i].place);
+	for (size_t i = 0; i < c->n; i++) {
+		const char *host = c->v[i].d->from.host;
+		json_t *places = json_object_get(hosts, host);
+
+		if (!places) {
+			places = json_object();
+			(void)json_object_set_new(hosts, host, places);
+		}
+		(void)json_object_set(places, c->v[i].d->name, c->v[i].place);
+	}
 	return hosts;
 }
 
@@ -168,9 +193,11 @@ static json_t *item_of(const struct clearing *c, const struct clearing_dataset *
 	const char *why;
 	enum verdict verdict = dataset_verdict(c, d, &why);
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:s,s:{s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:O,s:I,s:o}",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:s,s:{s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:O,s:I,s:o}",
 	    "what", place_name(d->d->from.host, d->d->from.path, what), "dataset", d->d->name, "host", d->d->from.host,
-	    "path", d->d->from.path, "filesystem", place_fact(d->place, "fstype"), "method", "overwrite of the allocated blocks, then unlink",
+	    "path", d->d->from.path, "filesystem", place_fact(d->place, "fstype"), "mount_options", place_fact(d->place, "options"), "device",
+	    place_fact(d->place, "device"), "serial", place_fact(d->place, "serial"), "serial_source", "sysfs of the host", "storage",
+	    place_fact(d->place, "storage"), "class", "Clear (overwriting through the block interface)", "method", "overwrite of the allocated blocks, then unlink",
 	    "verdict", verdict_name(verdict), "decided_by", why, "objects", (json_int_t)d->objects, "bytes", (json_int_t)t->bytes, "passes", 1,
 	    "pattern", "4 KiB random block of the run, never zero",
 	    "read_back", "raw", (json_int_t)t->read_raw, "through_file", (json_int_t)t->read_file,

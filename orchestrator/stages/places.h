@@ -8,7 +8,7 @@
 
 /*
  * A JSON object of strings: hostname, kernel, arch, os, euid, user, now, boot, and of the path: exists (yes, no, unknown), type,
- * fstype, mount, options, device, serial, free_bytes, free_inodes, read_only, identity, nearest, chain (device:inode of it, or of
+ * fstype, mount, options, device, serial, storage (words: crypt, thin, snapshot, snapshots, raid, multipath, mirror, loop, flash, virtual, guest), free_bytes, free_inodes, read_only, identity, nearest, chain (device:inode of it, or of
  * the nearest, and of every directory above), error.  Owned by the caller.  Remote text is escaped.
  */
 int place_facts(struct run *r, const char *host, const char *path, json_t **out, struct err *e) MUST_CHECK;

@@ -170,7 +170,7 @@ static int put_certificate(struct run *r, struct ledger_txn *t, const char *name
 {
 	OWN_BUF struct buf text = BUF_INIT, sig = BUF_INIT;
 	uint8_t digest[DIGEST_LEN];
-	char hex[DIGEST_HEX], path[160];
+	char hex[DIGEST_HEX], path[200];
 
 	if (certificate_build(r->w->ledger, r->plan->name, o, &text, e) < 0 || digest_sha256(text.data, text.len, digest, e) < 0)
 		return -1;
@@ -185,15 +185,16 @@ static int put_certificate(struct run *r, struct ledger_txn *t, const char *name
 	return certificate_sign(r->o->key, text.data, text.len, &sig, e) < 0 ? -1 : ledger_txn_put(t, path, sig.data, sig.len, e);
 }
 
-static int put_all(struct run *r, struct ledger_txn *t, json_t *files, struct err *e)
+static int put_all(struct run *r, struct ledger_txn *t, const char *id, json_t *files, struct err *e)
 {
 	static const struct { const char *suffix; struct certificate_options o; } forms[] = {
-		{ "zh.txt", { CERTIFICATE_TXT, true } }, { "en.txt", { CERTIFICATE_TXT, false } }, { "json", { CERTIFICATE_JSON, false } } };
+		{ "zh.txt", { CERTIFICATE_TXT, true } }, { "en.txt", { CERTIFICATE_TXT, false } }, { "json", { CERTIFICATE_JSON, false } },
+		{ "zh.html", { CERTIFICATE_HTML, true } }, { "en.html", { CERTIFICATE_HTML, false } } };
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		char name[128];
+		char name[160];
 
-		(void)snprintf(name, sizeof(name), "%s-%06" PRIu64 ".%s", r->plan->name, r->standing.count, forms[i].suffix);
+		(void)snprintf(name, sizeof(name), "%s.%s", id, forms[i].suffix);
 		if (put_certificate(r, t, name, &forms[i].o, files, e) < 0)
 			return -1;
 	}
@@ -204,15 +205,16 @@ int stage_certify(struct run *r, struct err *e)
 {
 	struct ledger_txn *t;
 	json_t *files = json_object();
-	char word[32];
+	struct certificate_summary paper;
+	const char *word = paper.verdict;
 	enum verdict got, require;
 
-	if (certificate_verdict(r->w->ledger, r->plan->name, word, e) != 1 || !verdict_parse(word, &got) ||
+	if (certificate_about(r->w->ledger, r->plan->name, &paper, e) != 1 || !verdict_parse(word, &got) ||
 	    !verdict_parse(plan_verdict_name(r->plan->clear.require), &require))
 		return e->class ? -1 : err_set(e, ERR_BUG, "plan %s: nothing was cleared", r->plan->name);
 	if (ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0)
 		return -1;
-	if (put_all(r, t, files, e) < 0) {
+	if (put_all(r, t, paper.id, files, e) < 0) {
 		ledger_txn_abandon(t);
 		json_decref(files);
 		return -1;

@@ -125,7 +125,7 @@ static void only_a_proof_is_titled_one(void **state)
 		{ "performed-not-provable", 4, false }, { "residue-found", 5, false }, { "blind", 6, false }, { "unknown", 7, false },
 		{ "cleared", -1, false } };
 	json_t *j = paper();
-	char word[32];
+	struct certificate_summary about;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -133,23 +133,23 @@ static void only_a_proof_is_titled_one(void **state)
 		assert_int_equal(certificate_is_proof(table[i].word), table[i].proof);
 	}
 	assert_string_equal(text(j, "title_zh"), "处置记录(未证实)");
-	OK(certificate_verdict(whole.ledger, PLAN, word, &e));
-	assert_string_equal(word, "performed-not-provable");
+	OK(certificate_about(whole.ledger, PLAN, &about, &e));
+	assert_string_equal(about.verdict, "performed-not-provable");
 	json_decref(j);
 }
 
 static void the_whole_is_never_better_than_its_worst_item(void **state)
 {
 	struct house h;
-	char word[32];
+	struct certificate_summary about;
 
 	(void)state;
 	house_open(&h, "worst");
 	house_event(&h, NULL, "clear", "started", "zhang", "{}");
 	house_event(&h, NULL, "clear", "done", "zhang", "{\"verdict\":\"cleared-full\",\"copies\":[],\"items\":[{\"what\":\"www\",\"method\":\"overwrite\","
 	    "\"verdict\":\"residue-found\",\"limits\":[]}]}");
-	OK(certificate_verdict(h.ledger, PLAN, word, &e));
-	assert_string_equal(word, "residue-found");
+	OK(certificate_about(h.ledger, PLAN, &about, &e));
+	assert_string_equal(about.verdict, "residue-found");
 	house_close(&h);
 }
 
@@ -179,16 +179,13 @@ static void nothing_is_certified_from_an_unfinished_record(void **state)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
-	char word[32];
+	struct certificate_summary about;
 
 	(void)state;
 	assert_int_equal(certificate_build(open_one.ledger, PLAN, &(struct certificate_options){ CERTIFICATE_TXT, true }, &b, &e), -1);
 	assert_int_equal(e.class, ERR_REFUSED);
 	e = (struct err)ERR_INIT;
-	assert_int_equal(certificate_verdict(open_one.ledger, PLAN, word, &e), 0);
-	e = (struct err)ERR_INIT;
-	assert_int_equal(certificate_build(whole.ledger, PLAN, &(struct certificate_options){ CERTIFICATE_HTML, true }, &b, &e), -1);
-	assert_non_null(strstr(e.text, "not built yet"));
+	assert_int_equal(certificate_about(open_one.ledger, PLAN, &about, &e), 0);
 }
 
 static void the_text_promises_nothing_that_was_not_measured(void **state)
