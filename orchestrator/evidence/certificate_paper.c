@@ -473,7 +473,7 @@ static int put_skipped(json_t *p, const struct paper_source *src, const struct r
 
 static void put_findings(json_t *p, const struct record *started, const struct record *done, const json_t *facts, const char *verdict)
 {
-	static const char *const measured[] = { "media", "seed_sha256", "control", "canaries", "residue", "coverage", "p_miss", "objects", "bytes",
+	static const char *const measured[] = { "media", "control", "canaries", "residue", "coverage", "p_miss", "objects", "bytes",
 		"errors" };
 	static const char *const said[] = { "method", "require", "retain_until" };
 	static const char *const about[] = { "tool", "tool_sha256", "kernel", "destination" };
@@ -482,6 +482,7 @@ static void put_findings(json_t *p, const struct record *started, const struct r
 	(void)json_object_set(p, "items", json_object_get(done->data, "items"));
 	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
 		set_known(p, measured[i], either(done->data, s, measured[i]));
+	set_known(p, "seed_sha256", json_object_get(json_object_get(s, "search"), "seed_commitment"));
 	set_list(p, "access", json_object_get(done->data, "access"));
 	set_list(p, "discarded", json_object_get(facts, "discard"));
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)

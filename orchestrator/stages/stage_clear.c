@@ -185,6 +185,16 @@ static int put_certificate(struct run *r, struct ledger_txn *t, const char *name
 	return certificate_sign(r->o->key, text.data, text.len, &sig, e) < 0 ? -1 : ledger_txn_put(t, path, sig.data, sig.len, e);
 }
 
+/* What is certified already stays as it is: nothing that it knows of has changed. */
+static int is_there(struct run *r, const char *id, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	char path[200];
+
+	(void)snprintf(path, sizeof(path), "certificates/%s.json", id);
+	return ledger_read(r->w->ledger, r->plan->name, NULL, path, &b, e);
+}
+
 static int put_all(struct run *r, struct ledger_txn *t, const char *id, json_t *files, struct err *e)
 {
 	static const struct { const char *suffix; struct certificate_options o; } forms[] = {
@@ -208,13 +218,14 @@ int stage_certify(struct run *r, struct err *e)
 	struct certificate_summary paper;
 	const char *word = paper.verdict;
 	enum verdict got, require;
+	int there;
 
 	if (certificate_about(r->w->ledger, r->plan->name, &paper, e) != 1 || !verdict_parse(word, &got) ||
 	    !verdict_parse(plan_verdict_name(r->plan->clear.require), &require))
 		return e->class ? -1 : err_set(e, ERR_BUG, "plan %s: nothing was cleared", r->plan->name);
 	if (ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0)
 		return -1;
-	if (put_all(r, t, paper.id, files, e) < 0) {
+	if ((there = is_there(r, paper.id, e)) < 0 || (!there && put_all(r, t, paper.id, files, e) < 0)) {
 		ledger_txn_abandon(t);
 		json_decref(files);
 		return -1;

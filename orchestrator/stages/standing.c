@@ -300,6 +300,15 @@ static int take_stage(struct standing *s, const struct ledger_event *ev, const j
 	return 0;
 }
 
+/* What a holder states of a copy afterwards belongs into the certificate: it is made again. */
+static void take_record(struct standing *s, const json_t *j)
+{
+	const char *kind = json_string_value(json_object_get(j, "kind"));
+
+	if (s->cleared && kind && strcmp(kind, "statement") == 0 && s->stages[STAGE_CERTIFY] == STAGE_DONE)
+		s->stages[STAGE_CERTIFY] = STAGE_OPEN;
+}
+
 int standing_apply(struct standing *s, const struct ledger_event *ev, struct err *e)
 {
 	json_error_t je;
@@ -323,6 +332,8 @@ int standing_apply(struct standing *s, const struct ledger_event *ev, struct err
 		take_hook(s, j);
 	if (strcmp(ev->stage, "rollback") == 0 || strcmp(ev->stage, "thaw") == 0)
 		take_undo(s, ev);
+	if (strcmp(ev->stage, "record") == 0)
+		take_record(s, j);
 	if (strcmp(ev->stage, "rehearse") == 0)
 		take_rehearsal(s, ev, j);
 	json_decref(j);

@@ -417,6 +417,67 @@ static void put_file(const char *name, const struct buf *b)
 	assert_int_equal(fclose(f), 0);
 }
 
+/* Signed by the right person, but not what the record gives. */
+static void a_paper_that_the_ledger_does_not_give_is_altered_however_well_signed(void **state)
+{
+	static const struct { const char *name; struct certificate_options o; const char *was, *now; } lies[] = {
+		{ "certificates/lie.en.txt", { CERTIFICATE_TXT, false }, "performed-not-provable", "cleared-full          " },
+		{ "certificates/lie.zh.html", { CERTIFICATE_HTML, true }, "张三", "李三" },
+		{ "certificates/lie.json", { CERTIFICATE_JSON, false }, "\"proof\": false", "\"proof\": true " } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		OWN_BUF struct buf paper = BUF_INIT;
+		OWN_BUF struct buf sig = BUF_INIT;
+		struct ledger_txn *t = NULL;
+		struct house h;
+		char path[PATH_MAX], name[100];
+
+		(void)snprintf(name, sizeof(name), "lie-%zu", i);
+		house_whole(&h, name);
+		OK(certificate_build(h.ledger, PLAN, &lies[i].o, &paper, &e));
+		memcpy(strstr(paper.data, lies[i].was), lies[i].now, strlen(lies[i].now));
+		key_path(path, "zhang");
+		OK(certificate_sign(path, paper.data, paper.len, &sig, &e));
+		OK(ledger_txn_begin(h.ledger, PLAN, &t, &e));
+		OK(ledger_txn_put(t, lies[i].name, paper.data, paper.len, &e));
+		(void)snprintf(name, sizeof(name), "%s.sig", lies[i].name);
+		OK(ledger_txn_put(t, name, sig.data, sig.len, &e));
+		house_event(&h, t, "certify", "done", "zhang", "{}");
+		expect(&(struct audit_options){ .path = h.repo }, "altered", "the certificate is not what the ledger says");
+		house_close(&h);
+	}
+}
+
+static void evidence_that_was_swapped_is_named(void **state)
+{
+	static const char letter[] = "nothing of it is left", data[] = "{\"kind\":\"statement\",\"copy\":\"backup\",\"attached\":[{\"sha256\":\"%s\",\"name\":\"l\"}]}";
+	char hex[DIGEST_HEX], path[2 * PATH_MAX], event[300];
+	uint8_t d[DIGEST_LEN];
+	struct house h;
+	FILE *f;
+
+	(void)state;
+	house_whole(&h, "evidence");
+	OK(digest_sha256(letter, strlen(letter), d, &e));
+	hex_of(d, DIGEST_LEN, hex);
+	(void)snprintf(event, sizeof(event), data, hex);
+	house_event(&h, NULL, "record", "recorded", "zhang", event);
+	expect(&(struct audit_options){ .path = h.dir, .full = true }, "unverified", hex);
+	(void)snprintf(path, sizeof(path), "%s/objects/%.2s", h.store, hex);
+	OK(io_mkdirs(AT_FDCWD, path, 0700, &e));
+	(void)snprintf(path, sizeof(path), "%s/objects/%.2s/%s.doc", h.store, hex, hex);
+	assert_non_null(f = fopen(path, "w"));
+	assert_true(fputs(letter, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	expect(&(struct audit_options){ .path = h.dir, .full = true }, "intact", NULL);
+	assert_non_null(f = fopen(path, "w"));
+	assert_true(fputs("all of it is left!!!!", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	expect(&(struct audit_options){ .path = h.dir, .full = true }, "altered", "is not what its name says");
+	house_close(&h);
+}
+
 static void a_certificate_alone_is_held_against_its_signature(void **state)
 {
 	OWN_BUF struct buf paper = BUF_INIT;
@@ -480,6 +541,8 @@ int main(void)
 		cmocka_unit_test(an_approval_signed_by_another_is_altered_and_opens_nothing),
 		cmocka_unit_test(certifying_what_was_not_done_is_altered),
 		cmocka_unit_test(a_signed_commit_is_held_against_the_signers),
+		cmocka_unit_test(a_paper_that_the_ledger_does_not_give_is_altered_however_well_signed),
+		cmocka_unit_test(evidence_that_was_swapped_is_named),
 		cmocka_unit_test(a_certificate_alone_is_held_against_its_signature),
 		cmocka_unit_test(what_is_nothing_of_ours_is_refused),
 	};

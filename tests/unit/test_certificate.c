@@ -69,7 +69,8 @@ static void it_has_every_field_and_says_what_nobody_measured(void **state)
 {
 	static const char *const keys[] = { "form", "title", "title_zh", "id", "supersedes", "plan", "plan_digest", "kind", "subject", "system",
 		"contract", "parties", "people", "requested_by", "operator", "verifier", "approvals", "commit", "event", "event_sha256", "started",
-		"finished", "verdict", "proof", "measured_by", "datasets", "items", "media", "control", "canaries", "residue", "coverage", "p_miss",
+		"finished", "verdict", "proof", "result", "measured_by", "provider", "supervised_by", "witness", "contact", "place", "access", "references", "inclusion",
+		"as_of_event", "as_of_commit", "seed_sha256", "tool_sha256", "retain_until", "datasets", "items", "media", "control", "canaries", "residue", "coverage", "p_miss",
 		"copies", "destroyed_without_copy", "discarded", "method", "require", "tool", "kernel", "destination", "limits", "check" };
 	static const char *const unmeasured[] = { "media", "control", "canaries", "residue", "coverage", "p_miss" };
 	json_t *j = paper();
@@ -225,6 +226,95 @@ static void what_drives_a_terminal_does_not_get_through(void **state)
 	house_close(&h);
 }
 
+static void a_page_is_whole_in_itself_and_prints_on_paper(void **state)
+{
+	static const char *const want[] = { "<!DOCTYPE html>", "<meta charset=\"utf-8\">", "@page{size:A4", "@media print", "</html>",
+		"ssh-keygen -Y verify -f signers", "under the control of old&#39;s administrator", "Record of disposal (not proven)" };
+	static const char *const never[] = { "<script", "http://", "https://", "src=", "href=", "url(", "@import" };
+
+	(void)state;
+	for (int zh = 0; zh < 2; zh++) {
+		OWN_BUF struct buf b = BUF_INIT;
+
+		build(CERTIFICATE_HTML, zh, &b);
+		for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+			if (!strstr(b.data, want[i]))
+				fail_msg("no %s", want[i]);
+		for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+			assert_null(strstr(b.data, never[i]));
+		assert_int_equal(strstr(b.data, "<html lang=\"zh-CN\">") != NULL, zh);
+		assert_int_equal(strstr(b.data, "处置记录(未证实)") != NULL, zh);
+		assert_int_equal(strstr(b.data, "曾接触数据的各方继续承担保密义务。") != NULL, zh);
+		assert_null(strstr(b.data, "清除证明"));
+	}
+}
+
+static void no_name_can_write_into_the_page(void **state)
+{
+	struct house h;
+	OWN_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	house_open(&h, "page");
+	house_event(&h, NULL, "clear", "done", "zhang", "{\"verdict\":\"unknown\",\"copies\":[{\"what\":\"c\",\"grade\":\"kept\",\"x\\\"><b>\":1}],\"items\":["
+	    "{\"what\":\"<script>alert(1)</script>\\u202e\",\"method\":\"a&b'\\\"\",\"verdict\":\"unknown\",\"limits\":[]}]}");
+	OK(certificate_build(h.ledger, PLAN, &(struct certificate_options){ CERTIFICATE_HTML, true }, &b, &e));
+	assert_null(strstr(b.data, "<script"));
+	assert_null(strstr(b.data, "<b>"));
+	assert_null(strstr(b.data, "\xe2\x80\xae"));
+	assert_non_null(strstr(b.data, "&lt;script&gt;alert(1)&lt;/script&gt;\\342\\200\\256"));
+	assert_non_null(strstr(b.data, "a&amp;b&#39;&quot;"));
+	house_close(&h);
+}
+
+#define CLEARED(copies) "{\"verdict\":\"cleared-full\",\"copies\":[" copies "],\"items\":[{\"what\":\"www\",\"method\":\"overwrite\"," \
+	"\"verdict\":\"cleared-full\",\"limits\":[]}]}"
+
+static void about(struct house *h, const char *verdict, const char *id)
+{
+	struct certificate_summary s;
+
+	OK(certificate_about(h->ledger, PLAN, &s, &e));
+	assert_string_equal(s.verdict, verdict);
+	if (id)
+		assert_string_equal(s.id, id);
+}
+
+static void the_whole_is_never_better_than_the_weakest_copy(void **state)
+{
+	static const char statement[] = "{\"kind\":\"statement\",\"happened\":\"2026-11-28T10:00:00+08:00\",\"copy\":\"backup\",\"attached\":"
+	    "[{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000001\",\"name\":\"letter.pdf\"}]}";
+	struct house h;
+	json_t *j, *row;
+	OWN_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	house_open(&h, "copies");
+	house_event(&h, NULL, "clear", "done", "zhang", CLEARED("{\"what\":\"store\",\"grade\":\"kept\"}"));
+	about(&h, "cleared-full", PLAN "-000002");
+	house_event(&h, NULL, "certify", "done", "zhang", "{}");
+	house_event(&h, NULL, "clear", "done", "zhang", CLEARED("{\"what\":\"backup\",\"grade\":\"E4\",\"statement\":\"letter 12\"}"));
+	about(&h, "performed-not-provable", PLAN "-000004");
+	/* A statement about another copy, or without its text, proves nothing here. */
+	house_event(&h, NULL, "record", "recorded", "zhang", "{\"kind\":\"statement\",\"copy\":\"other\",\"attached\":[{\"sha256\":\"00\"}]}");
+	house_event(&h, NULL, "record", "recorded", "zhang", "{\"kind\":\"statement\",\"copy\":\"backup\"}");
+	about(&h, "performed-not-provable", PLAN "-000004");
+	house_event(&h, NULL, "record", "recorded", "li", statement);
+	about(&h, "cleared-guest-level", PLAN "-000007");
+	OK(certificate_build(h.ledger, PLAN, &(struct certificate_options){ CERTIFICATE_JSON, false }, &b, &e));
+	assert_non_null(j = json_loadb(b.data, b.len, 0, NULL));
+	row = json_array_get(json_object_get(j, "copies"), 0);
+	assert_string_equal(text(row, "grade"), "E3");
+	assert_string_equal(text(row, "recorded_by"), "li");
+	assert_string_equal(text(json_array_get(json_object_get(row, "evidence"), 0), "name"), "letter.pdf");
+	assert_string_equal(text(j, "title_zh"), "清除证明");
+	assert_string_equal(text(j, "supersedes"), PLAN "-000002");
+	json_decref(j);
+	house_event(&h, NULL, "clear", "done", "zhang", CLEARED("{\"what\":\"backup\",\"grade\":\"E5\"}"));
+	about(&h, "unknown", NULL);
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +328,9 @@ int main(void)
 		cmocka_unit_test(nothing_is_certified_from_an_unfinished_record),
 		cmocka_unit_test(the_text_promises_nothing_that_was_not_measured),
 		cmocka_unit_test(what_drives_a_terminal_does_not_get_through),
+		cmocka_unit_test(a_page_is_whole_in_itself_and_prints_on_paper),
+		cmocka_unit_test(no_name_can_write_into_the_page),
+		cmocka_unit_test(the_whole_is_never_better_than_the_weakest_copy),
 	};
 
 	return cmocka_run_group_tests(tests, make_houses, drop_houses);
