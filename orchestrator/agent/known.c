@@ -66,3 +66,15 @@ void known_drop(struct known *k)
 	entry_dispose(&k->cur);
 	k->have = false;
 }
+
+struct entry *known_take(struct known *k)
+{
+	struct entry *en = malloc(sizeof(*en));
+
+	if (!en)
+		return NULL;
+	*en = k->cur;
+	k->cur = (struct entry)ENTRY_INIT;
+	k->have = false;
+	return en;
+}

@@ -18,5 +18,7 @@ void known_dispose(struct known *k);
 /* The entry under the cursor in k->cur: 1, 0 = no more, -1.  Waits for the orchestrator. */
 int known_peek(struct known *k, struct err *e) MUST_CHECK;
 void known_drop(struct known *k);	/* cursor one on */
+/* The same, and the entry is the caller's; NULL: out of memory. */
+struct entry *known_take(struct known *k);
 
 #endif

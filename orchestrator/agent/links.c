@@ -89,6 +89,14 @@ void links_seen(struct links *l, const struct entry *st)
 		drop(l, p);
 }
 
+void links_forget(struct links *l, const struct entry *st)
+{
+	struct link_first **p = find(l, st);
+
+	if (p)
+		drop(l, p);
+}
+
 void links_dispose(struct links *l)
 {
 	for (size_t i = 0; i < l->bucket_count; i++)

@@ -17,6 +17,8 @@ const struct entry *links_find(const struct links *l, const struct entry *st);
 int links_add(struct links *l, const struct entry *en, struct err *e) MUST_CHECK;
 /* One more name of the inode was seen; forgets it after the last. */
 void links_seen(struct links *l, const struct entry *st);
+/* Forget the inode of st, if it is remembered. */
+void links_forget(struct links *l, const struct entry *st);
 void links_dispose(struct links *l);
 
 #endif

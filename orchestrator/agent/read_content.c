@@ -19,45 +19,45 @@
 void content_dispose(struct content *c)
 {
 	attr_set_dispose(&c->attrs);
-	emit_large_dispose(&c->large);
+	emit_large_dispose(c->em, &c->large);
 	delta_content_dispose(&c->delta);
 }
 
-static void hash(struct reader *r, const void *p, size_t n)
+static void hash(struct hand *h, const void *p, size_t n)
 {
-	if (agent_flag(r->a, MSG_F_NO_HASH))
+	if (agent_flag(h->r->a, MSG_F_NO_HASH))
 		return;
-	digest_update(r->sha256, p, n);
-	if (r->sm3)
-		digest_update(r->sm3, p, n);
+	digest_update(h->sha256, p, n);
+	if (h->sm3)
+		digest_update(h->sm3, p, n);
 }
 
-static void hash_end(struct reader *r, struct entry *en)
+static void hash_end(struct hand *h, struct entry *en)
 {
-	if (agent_flag(r->a, MSG_F_NO_HASH))
+	if (agent_flag(h->r->a, MSG_F_NO_HASH))
 		return;
-	digest_final(r->sha256, en->sha256);
+	digest_final(h->sha256, en->sha256);
 	en->has |= ENTRY_HAS_SHA256;
-	if (r->sm3) {
-		digest_final(r->sm3, en->sm3);
+	if (h->sm3) {
+		digest_final(h->sm3, en->sm3);
 		en->has |= ENTRY_HAS_SM3;
 	}
 }
 
-static void hash_begin(struct reader *r)
+static void hash_begin(struct hand *h)
 {
-	digest_reset(r->sha256);
-	if (r->sm3)
-		digest_reset(r->sm3);
+	digest_reset(h->sha256);
+	if (h->sm3)
+		digest_reset(h->sm3);
 }
 
 /* Up to n bytes at an offset; -1 with *why.  What was read counts, for the report. */
-static ssize_t read_at(struct reader *r, int fd, uint64_t at, size_t n, struct err *why)
+static ssize_t read_at(struct hand *h, int fd, uint64_t at, size_t n, struct err *why)
 {
-	ssize_t got = io_pread_full(SITE, fd, r->data, n, at, "content", why);
+	ssize_t got = io_pread_full(SITE, fd, h->data, n, at, "content", why);
 
 	if (got > 0)
-		r->a->done.bytes += (uint64_t)got;
+		h->bytes += (uint64_t)got;
 	return got;
 }
 
@@ -157,24 +157,24 @@ static void drop_full_layout(struct entry *en)
 
 #define TOO_MUCH 2	/* has changed: sent whole it takes less */
 
-/* One run of bytes in r->data: into layout and slices.  d NULL: only hashed.  0, TOO_MUCH, -1. */
-static int take_run(struct reader *r, const struct map *m, uint64_t at, size_t n, struct entry *en, struct delta_content *d, struct err *e)
+/* One run of bytes in h->data: into layout and slices.  d NULL: only hashed.  0, TOO_MUCH, -1. */
+static int take_run(struct hand *h, const struct map *m, uint64_t at, size_t n, struct entry *en, struct delta_content *d, struct err *e)
 {
-	bool empty = (m->hole || m->unwritten) && is_zero(r->data, n);
+	bool empty = (m->hole || m->unwritten) && is_zero(h->data, n);
 	int rc;
 
-	hash(r, r->data, n);
+	hash(h, h->data, n);
 	if (m->sparse && entry_layout_add(en, at, empty && m->hole ? 0 : n, e) < 0)
 		return -1;
 	if (!d)
 		return 0;
 	/* Preallocated space travels as a hole that the layout calls data: so it is known for what it is (waybill-wire.7). */
-	rc = delta_take(d, &r->emit, r->data, n, empty, e);
+	rc = delta_take(d, &h->r->emit, h->data, n, empty, e);
 	return rc == 1 ? TOO_MUCH : rc;
 }
 
 /* Everything up to size, all of it through plain reads.  0, 1 = why, TOO_MUCH, -1. */
-static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, struct delta_content *d, struct err *why, struct err *e)
+static int read_large(struct hand *h, int fd, bool sparse, uint64_t size, struct entry *en, struct delta_content *d, struct err *why, struct err *e)
 {
 	/*
 	 * Preallocated from end to end and in the page cache it has no holes to SEEK_HOLE: so large ones are looked at in any case, but
@@ -184,7 +184,7 @@ static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, stru
 	uint64_t at = 0;
 	int rc;
 
-	hash_begin(r);
+	hash_begin(h);
 	en->layout_count = 0;
 	en->has &= ~(uint32_t)ENTRY_HAS_LAYOUT;
 	while (at < size) {
@@ -194,32 +194,32 @@ static int read_large(struct reader *r, int fd, bool sparse, uint64_t size, stru
 		if (at >= m.end)
 			map_move(&m, at);
 		n = m.end - at < BLOCK ? m.end - at : BLOCK;
-		got = read_at(r, fd, at, (size_t)n, why);
+		got = read_at(h, fd, at, (size_t)n, why);
 		if (got < 0)
 			return 1;
 		if (got == 0)
 			break;
-		if ((rc = take_run(r, &m, at, (size_t)got, en, d, e)))
+		if ((rc = take_run(h, &m, at, (size_t)got, en, d, e)))
 			return rc;
 		at += (uint64_t)got;
 	}
 	en->size = at;
 	drop_full_layout(en);
-	hash_end(r, en);
-	rc = d ? delta_end(d, &r->emit, e) : 0;
+	hash_end(h, en);
+	rc = d ? delta_end(d, &h->r->emit, e) : 0;
 	return rc == 1 ? TOO_MUCH : rc;
 }
 
-static int read_small(struct reader *r, int fd, uint64_t size, struct entry *en, struct err *why)
+static int read_small(struct hand *h, int fd, uint64_t size, struct entry *en, struct err *why)
 {
-	ssize_t got = size ? read_at(r, fd, 0, (size_t)size, why) : 0;
+	ssize_t got = size ? read_at(h, fd, 0, (size_t)size, why) : 0;
 
 	if (got < 0)
 		return 1;
-	hash_begin(r);
-	hash(r, r->data, (size_t)got);
+	hash_begin(h);
+	hash(h, h->data, (size_t)got);
 	en->size = (uint64_t)got;
-	hash_end(r, en);
+	hash_end(h, en);
 	return 0;
 }
 
@@ -240,39 +240,39 @@ static bool worth_hashing_first(const struct entry *en, const struct entry *know
 }
 
 /* Into slices, at first only what changed. */
-static int send_large(struct reader *r, int fd, bool sparse, uint64_t size, struct entry *en, const struct entry *known, struct content *c, struct err *why, struct err *e)
+static int send_large(struct hand *h, int fd, bool sparse, uint64_t size, struct entry *en, const struct entry *known, struct content *c, struct err *why, struct err *e)
 {
 	int rc = 0;
 
 	for (bool again = false;; again = true) {
-		if (delta_begin(r->delta, &c->delta, &r->emit, &c->large, en->path, size, again ? NULL : known, e) < 0)
+		if (delta_begin(h->r->delta, &c->delta, &h->r->emit, &c->large, en->path, size, again ? NULL : known, e) < 0)
 			return -1;
 		/* Without its blocks a file that likely is as it was is hashed before it is sent. */
 		if (!again && !c->delta.base && worth_hashing_first(en, known)) {
-			rc = read_large(r, fd, sparse, size, en, NULL, why, e);
+			rc = read_large(h, fd, sparse, size, en, NULL, why, e);
 			if (rc || equals_known(en, known))
 				return rc;
 		}
-		rc = read_large(r, fd, sparse, size, en, &c->delta, why, e);
+		rc = read_large(h, fd, sparse, size, en, &c->delta, why, e);
 		if (rc != TOO_MUCH)
 			return rc;
-		if (emit_large_abort(&r->emit, &c->large, e) < 0)
+		if (emit_large_abort(&h->r->emit, &c->large, e) < 0)
 			return -1;
 	}
 }
 
-static int read_once(struct reader *r, int fd, const struct statx *st, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
+static int read_once(struct hand *h, int fd, const struct statx *st, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
 {
 	bool sparse = has_holes(fd, st);
 
 	c->is_large = sparse || st->stx_size > PACK_FILE_MAX;
-	if (agent_flag(r->a, MSG_F_NO_HASH))
+	if (agent_flag(h->r->a, MSG_F_NO_HASH))
 		return 0;
 	if (!c->is_large)
-		return read_small(r, fd, st->stx_size, en, why);
+		return read_small(h, fd, st->stx_size, en, why);
 	if (!send)
-		return read_large(r, fd, sparse, st->stx_size, en, NULL, why, e);
-	return send_large(r, fd, sparse, st->stx_size, en, known, c, why, e);
+		return read_large(h, fd, sparse, st->stx_size, en, NULL, why, e);
+	return send_large(h, fd, sparse, st->stx_size, en, known, c, why, e);
 }
 
 /* ---- until it stands still ---- */
@@ -327,14 +327,14 @@ static void clean_entry(struct entry *en)
 	en->layout_count = 0;
 }
 
-static void drop_pages(const struct reader *r, int fd)
+static void drop_pages(const struct hand *h, int fd)
 {
 	/* Advice: where it is not taken, the verification says so by other means (it cannot tell). */
-	if (agent_flag(r->a, MSG_F_MEDIUM))
+	if (agent_flag(h->r->a, MSG_F_MEDIUM))
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
-static int try_once(struct reader *r, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
+static int try_once(struct hand *h, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
 {
 	struct statx before, after;
 	int rc;
@@ -344,11 +344,11 @@ static int try_once(struct reader *r, int fd, struct entry *en, const struct ent
 	if (stat_fd(fd, &before, why))
 		return 1;
 	describe_stat(en, &before);
-	drop_pages(r, fd);
-	rc = describe_more(r, fd, en, &c->attrs, why, e);
+	drop_pages(h, fd);
+	rc = describe_more(h->r, fd, en, &c->attrs, why, e);
 	if (rc == 0)
-		rc = read_once(r, fd, &before, en, known, send, c, why, e);
-	drop_pages(r, fd);
+		rc = read_once(h, fd, &before, en, known, send, c, why, e);
+	drop_pages(h, fd);
 	if (rc == 0 && stat_fd(fd, &after, why))
 		rc = 1;
 	if (rc == 0)
@@ -356,20 +356,20 @@ static int try_once(struct reader *r, int fd, struct entry *en, const struct ent
 	return rc;
 }
 
-int content_take(struct reader *r, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
+int content_take(struct hand *h, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
 {
-	bool frozen = agent_flag(r->a, MSG_F_FROZEN);
+	bool frozen = agent_flag(h->r->a, MSG_F_FROZEN);
 	int rc = 0;
 
 	for (int tries = 1;; tries++) {
 		bool last = tries == TRIES || (!frozen && en->size > TRIES_ONCE_ABOVE);
 
-		rc = try_once(r, fd, en, known, send, c, why, e);
+		rc = try_once(h, fd, en, known, send, c, why, e);
 		if (rc < 0)
 			return -1;
 		if (rc || c->settled || last)
 			break;
-		if (emit_large_abort(&r->emit, &c->large, e) < 0)
+		if (emit_large_abort(&h->r->emit, &c->large, e) < 0)
 			return -1;
 	}
 	if (rc == 0 && !c->settled && frozen) {
@@ -377,7 +377,7 @@ int content_take(struct reader *r, int fd, struct entry *en, const struct entry 
 		rc = 1;
 	}
 	/* Slices of a failed content are void, and so are those that turned out to be known. */
-	if ((rc || equals_known(en, known)) && emit_large_abort(&r->emit, &c->large, e) < 0)
+	if ((rc || equals_known(en, known)) && emit_large_abort(&h->r->emit, &c->large, e) < 0)
 		return -1;
 	return rc;
 }

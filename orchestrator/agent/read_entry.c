@@ -102,13 +102,11 @@ static int blobs_grow(struct blobs *s, struct err *e)
 }
 
 /* Tell a blob once a session. */
-static int tell_blob(struct reader *r, struct buf *text, const uint8_t digest[DIGEST_LEN], struct err *e)
+static int tell_blob_locked(struct reader *r, struct buf *text, const uint8_t digest[DIGEST_LEN], struct err *e)
 {
 	struct blobs *s = &r->sent;
 	size_t at;
 
-	if (agent_flag(r->a, MSG_F_HASH_ONLY) && !agent_flag(r->a, MSG_F_TELL_ATTRS))
-		return 0;
 	if (s->n * 2 >= s->cap && blobs_grow(s, e) < 0)
 		return -1;
 	at = blob_place(s, digest);
@@ -117,6 +115,19 @@ static int tell_blob(struct reader *r, struct buf *text, const uint8_t digest[DI
 	memcpy(s->v[at], digest, DIGEST_LEN);
 	s->n++;
 	return agent_send(r->a, WIRE_DATA, MSG_ATTR, text, e);
+}
+
+/* Whoever finds a blob told may rely on it: it is sent under the lock. */
+static int tell_blob(struct reader *r, struct buf *text, const uint8_t digest[DIGEST_LEN], struct err *e)
+{
+	int res;
+
+	if (agent_flag(r->a, MSG_F_HASH_ONLY) && !agent_flag(r->a, MSG_F_TELL_ATTRS))
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	res = tell_blob_locked(r, text, digest, e);
+	pthread_mutex_unlock(&r->lock);
+	return res;
 }
 
 static int describe_blob(struct reader *r, const struct attr_set *attrs, bool acl, struct entry *en, struct err *e)
@@ -149,16 +160,23 @@ static void describe_flags(int fd, struct entry *en)
 		en->has |= ENTRY_HAS_FLAGS;
 }
 
+static int copy_name(struct names *names, bool group, uint32_t id, char **out, struct err *e)
+{
+	const char *name = *out ? NULL : names_get(names, group, id);
+
+	return name && !(*out = strdup(name)) ? err_sys(e, "owner name") : 0;
+}
+
 static int describe_owner(struct reader *r, struct entry *en, struct err *e)
 {
-	const char *owner = names_get(&r->names, false, en->uid), *group;
+	int res;
 
-	if (owner && !en->owner && !(en->owner = strdup(owner)))
-		return err_sys(e, "owner name");
-	group = names_get(&r->names, true, en->gid);
-	if (group && !en->group && !(en->group = strdup(group)))
-		return err_sys(e, "group name");
-	return 0;
+	pthread_mutex_lock(&r->lock);
+	res = copy_name(&r->names, false, en->uid, &en->owner, e);
+	if (res == 0)
+		res = copy_name(&r->names, true, en->gid, &en->group, e);
+	pthread_mutex_unlock(&r->lock);
+	return res;
 }
 
 int describe_more(struct reader *r, int fd, struct entry *en, struct attr_set *attrs, struct err *why, struct err *e)

@@ -12,7 +12,7 @@
 struct name { char *s; uint8_t d_type; };	/* s lies in the level's arena */
 
 struct level {
-	int fd;			/* -1 while closed to save fds; the root's is a copy */
+	struct dir *dir;	/* held; NULL while closed to save fds; the root's is a copy */
 	char *arena;		/* all names, NUL-terminated */
 	struct name *names;
 	size_t count, at;
@@ -31,11 +31,10 @@ struct walk {
 
 static void drop_level(struct level *l)
 {
-	if (l->fd >= 0)
-		(void)close(l->fd);
+	dir_put(l->dir);
 	free(l->arena);
 	free(l->names);
-	*l = (struct level){ .fd = -1 };
+	*l = (struct level){ .dir = NULL };
 }
 
 int walk_new(struct walk **out, int rootfd, struct err *e)
@@ -45,7 +44,6 @@ int walk_new(struct walk **out, int rootfd, struct err *e)
 	if (!w)
 		return err_sys(e, "walk");
 	w->root = rootfd;
-	w->next.fd = -1;
 	*out = w;
 	return 0;
 }
@@ -155,15 +153,15 @@ static int open_dir(int dirfd, const char *name)
 static bool describe_dir(struct walk *w, struct walk_item *it)
 {
 	struct level *l = &w->next;
+	int fd = it->dirfd < 0 ? fcntl(w->root, F_DUPFD_CLOEXEC, 0) : open_dir(it->dirfd, it->name);
 
-	l->fd = it->dirfd < 0 ? fcntl(w->root, F_DUPFD_CLOEXEC, 0) : open_dir(it->dirfd, it->name);
-	if (l->fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return false;
-	if (l->fd < 0) {
+	if (fd < 0 || !(l->dir = dir_new(fd))) {
 		it->error = errno;
 		return true;
 	}
-	if (statx_at(l->fd, "", &it->stx) < 0 || list_names(l->fd, l) < 0) {
+	if (statx_at(fd, "", &it->stx) < 0 || list_names(fd, l) < 0) {
 		it->error = errno;
 		drop_level(l);
 		return true;
@@ -171,7 +169,8 @@ static bool describe_dir(struct walk *w, struct walk_item *it)
 	l->path_len = it->dirfd < 0 ? 0 : it->path_len;
 	l->dev = (uint64_t)it->stx.stx_dev_major << 32 | it->stx.stx_dev_minor;
 	l->ino = it->stx.stx_ino;
-	it->fd = l->fd;
+	it->fd = fd;
+	it->self = l->dir;
 	return true;
 }
 
@@ -223,12 +222,11 @@ static int enter(struct walk *w, struct err *e)
 		w->cap = cap;
 	}
 	w->v[w->depth++] = w->next;
-	w->next = (struct level){ .fd = -1 };
+	w->next = (struct level){ .dir = NULL };
 	if (w->depth > WALK_FDS) {
 		struct level *far = &w->v[w->depth - 1 - WALK_FDS];
 
-		if (far->fd >= 0)
-			(void)close(take_fd(&far->fd));
+		dir_put(take_ptr(&far->dir));
 	}
 	return 0;
 }
@@ -238,13 +236,14 @@ static int reopen(struct walk *w, struct level *l, struct err *e)
 {
 	OWN_FREE char *path = l->path_len ? strndup(w->path.data, l->path_len) : strdup(".");
 	struct statx st;
+	int fd;
 
 	if (!path)
 		return err_sys(e, "walk");
-	l->fd = path_open_beneath(w->root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
-	if (l->fd < 0)
+	fd = path_open_beneath(w->root, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
+	if (fd < 0 || !(l->dir = dir_new(fd)))
 		return err_sys(e, "%s: coming back to the directory", esc_s(path));
-	if (statx_at(l->fd, "", &st) < 0)
+	if (statx_at(fd, "", &st) < 0)
 		return err_sys(e, "%s", esc_s(path));
 	if (st.stx_ino != l->ino || ((uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor) != l->dev)
 		return err_set(e, ERR_TEMPORARY, "%s: directory was replaced while it was read; run the same command again",
@@ -267,7 +266,7 @@ int walk_next(struct walk *w, struct walk_item *it, struct err *e)
 {
 	if (!w->started)
 		return first_item(w, it, e);
-	if (w->next.fd >= 0 && enter(w, e) < 0)
+	if (w->next.dir && enter(w, e) < 0)
 		return -1;
 	while (w->depth) {
 		struct level *l = &w->v[w->depth - 1];
@@ -279,9 +278,10 @@ int walk_next(struct walk *w, struct walk_item *it, struct err *e)
 			continue;
 		}
 		n = &l->names[l->at++];
-		if ((l->fd < 0 && reopen(w, l, e) < 0) || set_path(w, l, n->s, e) < 0)
+		if ((!l->dir && reopen(w, l, e) < 0) || set_path(w, l, n->s, e) < 0)
 			return -1;
-		*it = (struct walk_item){ .path = w->path.data, .path_len = w->path.len, .name = n->s, .dirfd = l->fd, .fd = -1 };
+		*it = (struct walk_item){ .path = w->path.data, .path_len = w->path.len, .name = n->s,
+			.dir = l->dir, .dirfd = l->dir->fd, .fd = -1 };
 		if (describe(w, it, n->d_type))
 			return 1;
 	}

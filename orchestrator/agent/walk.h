@@ -5,8 +5,8 @@
  *
  * Every name is taken from the open fd of its directory, directories are opened with O_NOFOLLOW and then described through
  * that fd; so whatever is renamed or replaced meanwhile, nothing outside the root is ever reached.  Names of a
- * directory are read and sorted when it is entered: memory is the sum of the open directories' names.  At most
- * WALK_FDS directories are open; those further up are opened again beneath the root when the walk returns to them.
+ * directory are read and sorted when it is entered: memory is the sum of the open directories' names.  The walk
+ * itself keeps at most WALK_FDS directories open; those further up are opened again beneath the root when the walk returns to them.
  */
 #ifndef WALK_H
 #define WALK_H
@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "buf.h"
+#include "dir.h"
 #include "entry.h"
 
 #define WALK_FDS 64
@@ -22,8 +23,10 @@ struct walk_item {		/* valid until the next call; all borrowed */
 	const char *path;	/* "." for the root */
 	size_t path_len;
 	const char *name;	/* last component; "" for the root */
-	int dirfd;		/* its directory; -1 for the root */
-	int fd;			/* directories: open for reading (the root too), -1 if it cannot be opened; others: -1 */
+	struct dir *dir;	/* its directory; NULL for the root.  dir_get it to use it longer */
+	struct dir *self;	/* directories that could be opened: itself; others: NULL */
+	int dirfd;		/* of dir; -1 for the root */
+	int fd;			/* of self, open for reading; else -1 */
 	int error;		/* 0; errno of what failed: stx is then void but for stx_mode's type when stat failed */
 	bool no_stat;		/* stat failed: nothing is known but the name and perhaps the type */
 	enum entry_type type;
