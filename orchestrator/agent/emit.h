@@ -21,8 +21,8 @@ struct emit {			/* what all threads share */
 	int64_t since, waited;		/* mono ns: when the level was judged last, and how long sending has waited since */
 	uint64_t sent;			/* stored bytes since then */
 	uint64_t ordinals;		/* given so far */
+	uint64_t large_ids;		/* the same */
 	int level;			/* atomic */
-	uint64_t large_ids;		/* atomic */
 };
 void emit_init(struct emit *em, struct agent *a);
 void emit_dispose(struct emit *em);

@@ -34,7 +34,7 @@ static void slice_free(struct emit_slice *s)
 
 static void large_anew(struct emit *em, struct emit_large *l, uint64_t size)
 {
-	l->id = __atomic_add_fetch(&em->large_ids, 1, __ATOMIC_RELAXED);
+	l->id = ++em->large_ids;
 	l->at = l->hole = 0;
 	l->count = l->slices = 0;
 	l->patch = l->tell_holes = false;
@@ -42,13 +42,18 @@ static void large_anew(struct emit *em, struct emit_large *l, uint64_t size)
 	l->hole_min = size >> 16 > HOLE_MIN ? size >> 16 : HOLE_MIN;
 }
 
+/* Contents begin in the order of their numbers: both under the lock. */
 int emit_large_begin(struct emit *em, struct emit_large *l, const char *path, uint64_t size, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
+	int r;
 
+	pthread_mutex_lock(&em->turn);
 	large_anew(em, l, size);
 	msg_large_begin_encode(&b, l->id, size, path);
-	return agent_send(em->a, WIRE_DATA, MSG_LARGE_BEGIN, &b, e);
+	r = agent_send(em->a, WIRE_DATA, MSG_LARGE_BEGIN, &b, e);
+	pthread_mutex_unlock(&em->turn);
+	return r;
 }
 
 int emit_patch_begin(struct emit *em, struct emit_large *l, const char *path, uint64_t size, const struct entry *base, struct err *e)
@@ -56,13 +61,17 @@ int emit_patch_begin(struct emit *em, struct emit_large *l, const char *path, ui
 	OWN_BUF struct buf b = BUF_INIT;
 	struct msg_patch_begin m = { .size = size, .path = (char *)(uintptr_t)path, .base_size = base->size,
 		.mtime_s = base->mtime_s, .mtime_ns = base->mtime_ns };
+	int r;
 
+	pthread_mutex_lock(&em->turn);
 	large_anew(em, l, size);
 	l->patch = true;
 	memcpy(l->base, base->sha256, DIGEST_LEN);
 	m.large_id = l->id;
 	msg_patch_begin_encode(&b, &m);
-	return agent_send(em->a, WIRE_DATA, MSG_PATCH_BEGIN, &b, e);
+	r = agent_send(em->a, WIRE_DATA, MSG_PATCH_BEGIN, &b, e);
+	pthread_mutex_unlock(&em->turn);
+	return r;
 }
 
 /* ---- what the content is made of ---- */

@@ -7,6 +7,8 @@
 #define BATCH_ITEMS 4096u
 #define ITEM_RAW 1024u		/* about what an entry adds to a pack beside its content */
 #define GIVEN_MAX 12		/* batches under way: further ones would only fill memory */
+#define OPEN_LARGES 200u	/* the target takes 256 */
+#define OPEN_FOR_HEAD 32u	/* of these, for the batch that everything waits for */
 #define SAME_FLUSH 4096u	/* so that the orchestrator merges while we walk */
 
 /* ---- hands ---- */
@@ -48,6 +50,7 @@ int reader_start(struct reader *r, struct err *e)
 
 	n = n > HANDS_MAX ? HANDS_MAX : n;
 	(void)pthread_mutex_init(&r->lock, NULL);
+	(void)pthread_cond_init(&r->moved, NULL);
 	r->last = &r->first;
 	if (!(r->hands = calloc(n, sizeof(*r->hands))) || hand_init(&r->own, r, e) < 0)
 		return r->hands ? -1 : err_sys(e, "reader");
@@ -85,6 +88,12 @@ static void batch_free(struct batch *b)
 
 void reader_stop(struct reader *r)
 {
+	if (!r->hands)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->stopping = true;
+	pthread_cond_broadcast(&r->moved);
+	pthread_mutex_unlock(&r->lock);
 	crew_free(take_ptr(&r->crew));
 	batch_free(take_ptr(&r->filling));
 	while (r->first) {
@@ -94,27 +103,34 @@ void reader_stop(struct reader *r)
 		batch_free(b);
 	}
 	hand_dispose(&r->own);
-	for (size_t i = 0; r->hands && i < r->hand_count; i++)
+	for (size_t i = 0; i < r->hand_count; i++)
 		hand_dispose(&r->hands[i]);
 	free(take_ptr(&r->hands));
+	(void)pthread_cond_destroy(&r->moved);
 	(void)pthread_mutex_destroy(&r->lock);
 }
 
-/* The entries from *from on that went into the pack which has gone out now. */
-static void name_pack(struct batch *b, size_t *from, size_t to, uint64_t ordinal)
+/* ---- taking a batch ---- */
+
+/* The entries before item to that went into the pack which has gone out now. */
+static void name_pack(struct hand *h, size_t to, uint64_t ordinal)
 {
-	for (; *from < to; (*from)++)
-		if (b->v[*from].m.content == MSG_CONTENT_PACK && b->v[*from].m.ordinal == 0)
-			b->v[*from].m.ordinal = ordinal;
+	for (; h->unnamed < to; h->unnamed++) {
+		struct msg_entry *m = &h->batch->v[h->unnamed].m;
+
+		if (m->content == MSG_CONTENT_PACK && m->ordinal == 0)
+			m->ordinal = ordinal;
+	}
 }
 
 static int take_batch(struct hand *h, struct batch *b, struct err *e)
 {
-	size_t unnamed = 0;
 	uint64_t ended;
 
-	for (size_t i = 0; i < b->n; i++) {
-		struct item *x = &b->v[i];
+	h->batch = b;
+	h->unnamed = 0;
+	for (h->at = 0; h->at < b->n; h->at++) {
+		struct item *x = &b->v[h->at];
 
 		if (x->kind != ITEM_TAKE)
 			continue;
@@ -127,19 +143,63 @@ static int take_batch(struct hand *h, struct batch *b, struct err *e)
 		dir_put(take_ptr(&x->dir));
 		dir_put(take_ptr(&x->self));
 		if (ended)
-			name_pack(b, &unnamed, i + 1, ended);
+			name_pack(h, h->at + 1, ended);
 	}
 	if (emit_finish(&h->packs, &ended, e) < 0)
 		return -1;
-	name_pack(b, &unnamed, b->n, ended);
+	name_pack(h, b->n, ended);
 	return 0;
 }
 
 static void run_batch(struct task *t, void *hand)
 {
 	struct batch *b = (struct batch *)t;
+	struct hand *h = hand;
+	struct err e = ERR_INIT;
+	int res = take_batch(h, b, &e);
 
-	b->result = take_batch(hand, b, &b->e);
+	pthread_mutex_lock(&h->r->lock);
+	b->result = res;
+	b->e = e;
+	b->ready = res < 0 ? b->ready : b->n;
+	b->finished = true;
+	pthread_cond_broadcast(&h->r->moved);
+	pthread_mutex_unlock(&h->r->lock);
+}
+
+static bool may_open(const struct reader *r, const struct batch *b)
+{
+	return r->stopping || r->open_larges < (r->head == b ? OPEN_LARGES : OPEN_LARGES - OPEN_FOR_HEAD);
+}
+
+int hand_open_large(struct hand *h, struct err *e)
+{
+	struct batch *b = h->batch;
+	struct reader *r = h->r;
+	uint64_t ended;
+	bool open;
+
+	if (!b || b->v[h->at].open)
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	open = may_open(r, b);
+	r->open_larges += open;
+	pthread_mutex_unlock(&r->lock);
+	if (!open) {
+		/* What is before it can go out as soon as its pack has. */
+		if (emit_finish(&h->packs, &ended, e) < 0)
+			return -1;
+		name_pack(h, h->at, ended);
+		pthread_mutex_lock(&r->lock);
+		b->ready = h->at;
+		pthread_cond_broadcast(&r->moved);
+		while (!may_open(r, b))
+			pthread_cond_wait(&r->moved, &r->lock);
+		r->open_larges++;
+		pthread_mutex_unlock(&r->lock);
+	}
+	b->v[h->at].open = true;
+	return 0;
 }
 
 struct item *item_add(struct reader *r, enum item_kind kind, struct err *e)
@@ -280,19 +340,42 @@ static int send_item(struct reader *r, struct item *x, struct err *e)
 	return err_set(e, ERR_BUG, "item %d", (int)x->kind);
 }
 
-static int send_batch(struct reader *r, struct batch *b, struct err *e)
+/* What is complete of the first batch; the lock is not held. */
+static int send_items(struct reader *r, struct batch *b, size_t ready, struct err *e)
 {
-	if (b->result < 0) {
-		*e = b->e;
-		return -1;
-	}
-	for (size_t i = 0; i < b->n; i++)
-		if (send_item(r, &b->v[i], e) < 0) {
-			char name[AGENT_NAME];
+	size_t closed = 0;
 
-			return b->v[i].m.entry.path ? err_at(e, "%s", agent_name(r->a, b->v[i].m.entry.path, name)) : -1;
-		}
+	for (; b->sent < ready; b->sent++) {
+		struct item *x = &b->v[b->sent];
+		char name[AGENT_NAME];
+
+		if (send_item(r, x, e) < 0)
+			return x->m.entry.path ? err_at(e, "%s", agent_name(r->a, x->m.entry.path, name)) : -1;
+		closed += x->open;
+	}
+	if (!closed)
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	r->open_larges -= closed;
+	pthread_cond_broadcast(&r->moved);
+	pthread_mutex_unlock(&r->lock);
 	return 0;
+}
+
+/* How far the first batch is; wait: until it is further than what has gone out.  finished is set when it is at its end. */
+static size_t how_far(struct reader *r, struct batch *b, bool wait, bool *finished)
+{
+	size_t ready;
+
+	pthread_mutex_lock(&r->lock);
+	r->head = b;
+	pthread_cond_broadcast(&r->moved);
+	while (wait && !b->finished && b->ready == b->sent)
+		pthread_cond_wait(&r->moved, &r->lock);
+	ready = b->ready;
+	*finished = b->finished;
+	pthread_mutex_unlock(&r->lock);
+	return ready;
 }
 
 /* Sends batches in order while they are ready; waits as long as more than most are under way. */
@@ -300,20 +383,27 @@ static int send_ready(struct reader *r, size_t most, struct err *e)
 {
 	while (r->first) {
 		struct batch *b = r->first;
-		int rc;
+		bool finished;
+		size_t ready = how_far(r, b, r->given > most, &finished);
 
-		if (b->work && !crew_done(r->crew, &b->task)) {
+		if (send_items(r, b, ready, e) < 0)
+			return -1;
+		if (!finished) {
 			if (r->given <= most)
 				return 0;
-			crew_wait(r->crew, &b->task, false, NULL);
+			continue;
 		}
+		if (b->result < 0) {
+			*e = b->e;
+			return -1;
+		}
+		/* The crew may still be looking at it. */
+		if (b->work)
+			crew_wait(r->crew, &b->task, false, NULL);
 		if (!(r->first = b->next))
 			r->last = &r->first;
 		r->given--;
-		rc = send_batch(r, b, e);
 		batch_free(b);
-		if (rc < 0)
-			return -1;
 	}
 	return 0;
 }
@@ -327,8 +417,12 @@ int batch_close(struct reader *r, struct err *e)
 	*r->last = b;
 	r->last = &b->next;
 	r->given++;
-	if (b->work)
+	if (b->work) {
 		crew_give(r->crew, &b->task, false);
+	} else {
+		b->ready = b->n;
+		b->finished = true;
+	}
 	/* Too many directories held: whoever reads their files lets go of them. */
 	return send_ready(r, dir_open_count() > dir_open_max() ? 0 : GIVEN_MAX, e);
 }

@@ -244,6 +244,8 @@ static int send_large(struct hand *h, int fd, bool sparse, uint64_t size, struct
 {
 	int rc = 0;
 
+	if (hand_open_large(h, e) < 0)
+		return -1;
 	for (bool again = false;; again = true) {
 		if (delta_begin(h->r->delta, &c->delta, &h->r->emit, &c->large, en->path, size, again ? NULL : known, e) < 0)
 			return -1;

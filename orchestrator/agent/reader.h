@@ -39,6 +39,8 @@ struct hand {			/* what a thread needs for taking items */
 	uint8_t *data;		/* PACK_FILE_MAX bytes: a small content, or a block of a large one */
 	struct emit_packs packs;
 	uint64_t bytes;		/* read, for the report */
+	struct batch *batch;	/* being taken; NULL: the role's own hand, whose entries go out at once */
+	size_t at, unnamed;	/* item being taken; first whose pack has not gone out */
 };
 
 enum item_kind {
@@ -56,6 +58,7 @@ struct item {
 	struct dir *dir, *self;		/* held: the directory it is in (NULL: the root), itself if it is one */
 	struct entry_scan inode;	/* as the walk saw it: what the tables of links know it by */
 	bool list_only, several, vanished;
+	bool open;			/* counts among the large contents that the target holds open until the entry comes */
 	struct err *why;		/* the problem to be told before the entry; owned */
 };
 
@@ -66,6 +69,10 @@ struct batch {
 	size_t n, cap;
 	uint64_t raw;			/* estimate of what goes into the pack */
 	bool work;			/* holds an ITEM_TAKE */
+	size_t sent;			/* items that have gone out */
+	/* under the reader's lock: */
+	size_t ready;			/* items that are complete */
+	bool finished;
 	int result;
 	struct err e;
 };
@@ -91,6 +98,10 @@ struct reader {
 	size_t given;
 
 	pthread_mutex_t lock;	/* of what the hands share: */
+	pthread_cond_t moved;	/* a batch is further on, or the head is another, or a large content went out */
+	struct batch *head;	/* the batch whose entries go out next */
+	size_t open_larges;
+	bool stopping;
 	struct names names;
 	struct blobs sent;	/* attribute blobs told in this session */
 };
@@ -110,6 +121,12 @@ int batch_finish(struct reader *r, struct err *e) MUST_CHECK;
 /* So many known entries stand, or are gone. */
 int add_same(struct reader *r, struct err *e) MUST_CHECK;
 int add_gone(struct reader *r, struct err *e) MUST_CHECK;
+
+/*
+ * Before a large content begins: the target holds it open until its entry comes, and holds only so many.  May wait for
+ * entries before it to go out.
+ */
+int hand_open_large(struct hand *h, struct err *e) MUST_CHECK;
 
 /* ---- read_take.c ---- */
 

@@ -14,7 +14,6 @@ disturb() {
 	local i=0
 	while :; do
 		i=$((i + 1))
-		printf 'x%d' "$i" | dd of="$S/live/changes" bs=1 seek=$((RANDOM * 900)) conv=notrunc status=none
 		printf 'more %d\n' "$i" >>"$S/live/grows"
 		truncate -s $((30000000 - i * 1000)) "$S/live/shrinks"
 		printf '%d' "$i" | dd of="$S/live/small" bs=1 seek=$((RANDOM % 4000)) conv=notrunc status=none
@@ -23,9 +22,15 @@ disturb() {
 		mkdir -p "$S/gone/d$((i % 5))/e"; rm -rf "$S/gone/d$(((i + 2) % 5))"
 	done
 }
+# A loop of its own: it must be quicker than any reading of the file.
+change() {
+	while :; do printf 'x%d' "$RANDOM" 1<>"$S/live/changes"; done
+}
 disturb 2>/dev/null &
 WRITER=$!
-SCENARIO_PIDS+=("$WRITER")
+change 2>/dev/null &
+CHANGER=$!
+SCENARIO_PIDS+=("$WRITER" "$CHANGER")
 
 part 'live: the pass ends, what moved is unsettled, the rest is there'
 migration "local:$S" "local:$D" >"$TOP/move.yaml"
@@ -50,7 +55,7 @@ no_event retire final-done
 no_event retire clear-started
 
 part 'when it stands still the next run makes it whole'
-kill "$WRITER"; wait "$WRITER" 2>/dev/null
+kill "$WRITER" "$CHANGER"; wait "$WRITER" "$CHANGER" 2>/dev/null
 sleep 2.1
 expect 0/4 run "$TOP/move.yaml" --yes
 [ "$RC" = 0 ] || expect 0 run "$TOP/move.yaml" --yes

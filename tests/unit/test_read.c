@@ -36,6 +36,7 @@ struct session {
 	struct object *objects;	/* by ordinal - 1 */
 	size_t object_count;
 	uint64_t same, gone, attrs, problems, aborts;
+	uint64_t last_large, open_larges, most_open;	/* large contents begun without their entry so far */
 	char order[65536];	/* one letter a message: E S G */
 	struct msg_done done;
 	struct err e;
@@ -82,7 +83,24 @@ static int on_entry(struct session *s, const struct wire_frame *f)
 
 	s->v = realloc(s->v, (s->n + 1) * sizeof(*s->v));
 	assert_non_null(s->v);
-	return msg_entry_decode(f->data, f->len, &s->v[s->n++], prev, &s->e);
+	if (msg_entry_decode(f->data, f->len, &s->v[s->n], prev, &s->e) < 0)
+		return -1;
+	if (s->v[s->n++].content == MSG_CONTENT_LARGE)
+		s->open_larges--;
+	return 0;
+}
+
+static int on_large(struct session *s, const struct wire_frame *f)
+{
+	OWN(msg_large_begin_dispose) struct msg_large_begin m = { .path = NULL };
+
+	if (msg_large_begin_decode(f->data, f->len, &m, &s->e) < 0)
+		return -1;
+	assert_true(m.large_id > s->last_large);
+	s->last_large = m.large_id;
+	if (++s->open_larges > s->most_open)
+		s->most_open = s->open_larges;
+	return 0;
 }
 
 static int on_object(struct session *s, const struct wire_frame *f)
@@ -134,7 +152,8 @@ static int on_data(struct session *s, const struct wire_frame *f)
 		return 0;
 	case MSG_ATTR: s->attrs++; return 0;
 	case MSG_PROBLEM: s->problems++; return 0;
-	case MSG_LARGE_ABORT: s->aborts++; return 0;
+	case MSG_LARGE_BEGIN: return on_large(s, f);
+	case MSG_LARGE_ABORT: s->aborts++; s->open_larges--; return 0;
 	default: return 0;
 	}
 }
@@ -589,6 +608,38 @@ static void holes_are_told_and_not_sent(void **state)
 	content_is(&s, "void", want, 12345);
 }
 
+/* Several hands take them at the same time; the target holds 256 open and takes them in the order of their numbers. */
+static void many_sparse_files_and_links_stay_in_order_and_few_are_open(void **state)
+{
+	OWN_SESSION struct session s;
+	char name[64], of[64];
+	uint8_t page[100];
+
+	(void)state;
+	session_init(&s);
+	memset(page, 'p', sizeof(page));
+	for (unsigned i = 0; i < 900; i++) {
+		int fd;
+
+		(void)snprintf(name, sizeof(name), "f%04u", i);
+		fd = open(in(name), O_WRONLY | O_CREAT, 0644);
+		assert_int_equal(pwrite(fd, page, sizeof(page), i % 2 ? 65536 : 0), sizeof(page));
+		close(fd);
+		(void)snprintf(of, sizeof(of), "f%04ulink", i);
+		link(in(name), in(of));
+	}
+	run_ok(&s);
+	assert_int_equal(s.done.copied, 1801);
+	assert_in_range(s.most_open, 1, 256);
+	for (unsigned i = 0; i < 900; i++) {
+		(void)snprintf(name, sizeof(name), "f%04u", i);
+		(void)snprintf(of, sizeof(of), "f%04ulink", i);
+		assert_null(find(&s, name)->entry.link_to);
+		assert_string_equal(find(&s, of)->entry.link_to, name);
+	}
+	content_is(&s, "f0898", page, sizeof(page));
+}
+
 static void rules_skip_and_say_why(void **state)
 {
 	char ex[] = "cache/**", ex2[] = "*.tmp", inc[] = "keep.tmp", lo[] = "*.iso";
@@ -859,6 +910,7 @@ int main(void)
 		T(hard_links_point_to_the_first_name),
 		T(large_contents_travel_in_slices),
 		T(holes_are_told_and_not_sent),
+		T(many_sparse_files_and_links_stay_in_order_and_few_are_open),
 		T(rules_skip_and_say_why),
 		T(attributes_are_told_once),
 		T(verify_hashes_and_sends_no_object),
