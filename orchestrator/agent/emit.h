@@ -48,6 +48,7 @@ int emit_finish(struct emit_packs *p, uint64_t *ended, struct err *e) MUST_CHECK
  */
 struct emit_slice;
 struct emit_large {
+	struct emit *em;		/* borrowed, once begun */
 	uint64_t id;			/* 0 = not begun */
 	uint64_t at;			/* logical offset of what comes next */
 	uint64_t hole;			/* length of the run of holes before it, not yet passed on */
@@ -72,7 +73,7 @@ void emit_large_hole(struct emit_large *l, uint64_t n);
 int emit_large_end(struct emit *em, struct emit_large *l, struct err *e) MUST_CHECK;
 /* Its slices are void; l can be begun anew.  Nothing happens when it was not begun. */
 int emit_large_abort(struct emit *em, struct emit_large *l, struct err *e) MUST_CHECK;
-void emit_large_dispose(struct emit *em, struct emit_large *l);
+void emit_large_dispose(struct emit_large *l);
 
 /* ---- emit.c for emit_large.c ---- */
 

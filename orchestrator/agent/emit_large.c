@@ -34,6 +34,7 @@ static void slice_free(struct emit_slice *s)
 
 static void large_anew(struct emit *em, struct emit_large *l, uint64_t size)
 {
+	l->em = em;
 	l->id = ++em->large_ids;
 	l->at = l->hole = 0;
 	l->count = l->slices = 0;
@@ -366,11 +367,11 @@ int emit_large_abort(struct emit *em, struct emit_large *l, struct err *e)
 	return agent_send(em->a, WIRE_DATA, MSG_LARGE_ABORT, &b, e);
 }
 
-void emit_large_dispose(struct emit *em, struct emit_large *l)
+void emit_large_dispose(struct emit_large *l)
 {
 	struct err ignored = ERR_INIT;	/* of a content that is given up */
 
-	if (collect_given(em, l, &ignored) < 0)
+	if (collect_given(l->em, l, &ignored) < 0)
 		err_clear(&ignored);
 	slice_free(l->slice);
 	free(l->segments);

@@ -19,7 +19,7 @@
 void content_dispose(struct content *c)
 {
 	attr_set_dispose(&c->attrs);
-	emit_large_dispose(c->em, &c->large);
+	emit_large_dispose(&c->large);
 	delta_content_dispose(&c->delta);
 }
 

@@ -114,7 +114,7 @@ static int not_opened(struct item *x, struct err *e)
 
 static int take_file(struct hand *h, struct item *x, uint64_t *ended, struct err *e)
 {
-	OWN_CONTENT struct content c = CONTENT_INIT(&h->r->emit);
+	OWN_CONTENT struct content c = CONTENT_INIT;
 	OWN_FD int fd = open_file(x);
 	struct err why = ERR_INIT;
 	/* Content of a further name stands with the first: as its own it is new. */

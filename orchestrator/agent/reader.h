@@ -152,7 +152,6 @@ int set_note(struct entry *en, struct err *e, const char *fmt, ...) MUST_CHECK _
 /* ---- read_content.c ---- */
 
 struct content {		/* what reading a file gave */
-	struct emit *em;
 	struct attr_set attrs;
 	struct emit_large large;
 	struct delta_content delta;
@@ -160,7 +159,7 @@ struct content {		/* what reading a file gave */
 	int dirfd;			/* where name (borrowed, NULL: not asked) must still lead to what was read */
 	const char *name;
 };
-#define CONTENT_INIT(emit) { .em = (emit), .attrs = ATTR_SET_INIT, .large = EMIT_LARGE_INIT, .delta = DELTA_CONTENT_INIT }
+#define CONTENT_INIT { .attrs = ATTR_SET_INIT, .large = EMIT_LARGE_INIT, .delta = DELTA_CONTENT_INIT }
 void content_dispose(struct content *c);
 #define OWN_CONTENT OWN(content_dispose)
 /*
