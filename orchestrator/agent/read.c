@@ -226,12 +226,12 @@ static int reader_init(struct reader *r, struct agent *a, struct err *e)
 	known_init(&r->known, a);
 	emit_init(&r->emit, a);
 	r->now_s = clock_now_ns() / 1000000000;
-	return reader_start(r, e) < 0 || delta_new(&r->delta, a, e) < 0 ? -1 : walk_new(&r->walk, a->root, e);
+	return hands_start(r, e) < 0 || delta_new(&r->delta, a, e) < 0 ? -1 : walk_new(&r->walk, a->root, e);
 }
 
 static void reader_dispose(struct reader *r)
 {
-	reader_stop(r);
+	hands_stop(r);
 	walk_free(r->walk);
 	known_dispose(&r->known);
 	links_dispose(&r->links);

@@ -43,7 +43,7 @@ static size_t processors(void)
 	return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (size_t)CPU_COUNT(&set);
 }
 
-int reader_start(struct reader *r, struct err *e)
+int hands_start(struct reader *r, struct err *e)
 {
 	size_t n = processors();
 	void *hands[HANDS_MAX];
@@ -86,7 +86,7 @@ static void batch_free(struct batch *b)
 	free(b);
 }
 
-void reader_stop(struct reader *r)
+void hands_stop(struct reader *r)
 {
 	if (!r->hands)
 		return;

@@ -108,8 +108,8 @@ struct reader {
 
 /* ---- read_batch.c ---- */
 
-int reader_start(struct reader *r, struct err *e) MUST_CHECK;	/* hands and crew */
-void reader_stop(struct reader *r);
+int hands_start(struct reader *r, struct err *e) MUST_CHECK;	/* hands and crew */
+void hands_stop(struct reader *r);
 /* The next item in walk order, of the kind given, to be filled by the caller before the next call; NULL with *e. */
 struct item *item_add(struct reader *r, enum item_kind kind, struct err *e);
 /* After an item is complete: closes the batch when it is full, sends what is ready, waits while too much is under way. */
