@@ -1,8 +1,10 @@
-/* rollback: back to the source.  finish: never again. */
+/* rollback: back to the source.  finish: never again.  rehearse: neither. */
 #include <string.h>
 
 #include "job.h"
 #include "output.h"
+#include "recorded.h"
+#include "rehearse.h"
 #include "takeover.h"
 #include "undo.h"
 
@@ -51,4 +53,22 @@ int cmd_finish(struct cli_context *c, int argc, char **argv, struct err *e)
 	if (r < 0)
 		return -1;
 	return report(c, &j, done ? "finished; from here on nothing can be rolled back" : "was finished before", e);
+}
+
+int cmd_rehearse(struct cli_context *c, int argc, char **argv, struct err *e)
+{
+	OWN_JOB struct job j = JOB_INIT;
+	int r;
+
+	(void)argc;
+	if (job_watch_signals(&j, e) < 0 || job_open_runner(&j, c, argv[0], false, e) < 0)
+		return -1;
+	if (recorded_update(&j.run, &j.sum, NULL, e) < 0)
+		return -1;
+	r = rehearse(&j.run, cli_flag(c, "keep"), e);
+	if (j.progress)
+		progress_clear(j.progress);
+	if (r < 0)
+		return -1;
+	return report(c, &j, cli_flag(c, "keep") ? "the rehearsal was good; its places stay" : "the rehearsal was good; its places were removed again", e);
 }

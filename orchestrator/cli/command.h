@@ -142,6 +142,7 @@ int cmd_limit(struct cli_context *c, int argc, char **argv, struct err *e) MUST_
 int cmd_record(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_abandon(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_rollback(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
+int cmd_rehearse(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_finish(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 int cmd_audit(struct cli_context *c, int argc, char **argv, struct err *e) MUST_CHECK;
 

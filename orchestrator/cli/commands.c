@@ -124,8 +124,9 @@ const struct command commands[] = {
 	{ "rollback", "PLAN [--yes]", "undo what began with freeze",
 	  "Runs the rollback hooks, puts swapped places back and runs the thaw hooks. Works from freeze on until rollback.until or finish; may "
 	  "be repeated. Exit 9: it could not be done, production may be down.", rollback_options, 1, 1, cmd_rollback },
-	{ "rehearse", "PLAN [--keep]", "run onto the plan's rehearsal places, production untouched", NULL, rehearse_options, 1, 1,
-	  NULL },
+	{ "rehearse", "PLAN [--keep]", "run onto the plan's rehearsal places, production untouched",
+	  "Two passes with their verification, and the rehearsal's smoke hooks; the second pass feeds the prediction of the freeze. The places are "
+	  "removed again without --keep.", rehearse_options, 1, 1, cmd_rehearse },
 	{ "finish", "PLAN", "point of no return: drop what roll-back would need", NULL, NULL, 1, 1,
 	  cmd_finish },
 	{ "log", "PLAN [DATASET]", "the events of a plan, or the versions of a dataset", NULL, NULL, 1, 2, cmd_log },

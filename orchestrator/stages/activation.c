@@ -7,7 +7,7 @@
 #include "carry.h"
 #include "esc.h"
 #include "log.h"
-#include "messages_place.h"
+#include "place_ask.h"
 #include "resend.h"
 
 #define NAME_ROOM 300
@@ -22,29 +22,22 @@ static void staged_name(const struct run *r, const struct plan_dataset *d, const
 	(void)snprintf(out, NAME_ROOM, ".waybill-%s-%s%s", r->plan->name, d->name, suffix);
 }
 
-/* The directory that holds the target, and the target's name in it. */
-static const char *split(const char *path, char dir[4096])
-{
-	const char *slash = strrchr(path, '/');
-
-	(void)snprintf(dir, 4096, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	return slash + 1;
-}
-
 char *activation_staged_path(const struct run *r, const struct plan_dataset *d)
 {
 	char dir[4096], name[NAME_ROOM], *path;
 
 	staged_name(r, d, "", name);
-	(void)split(d->to.path, dir);
+	(void)place_split(d->to.path, dir);
 	return asprintf(&path, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name) < 0 ? NULL : path;
 }
 
 const struct plan_dataset *activation_dataset(struct run *r, const struct plan_dataset *d)
 {
-	size_t i = (size_t)(d - r->plan->datasets);
+	size_t i = 0;
 
-	if (i >= r->plan->ndatasets || d != &r->plan->datasets[i] || !staged_kind(d) || r->standing.phase == PHASE_CUTTING ||
+	while (i < r->plan->ndatasets && d != &r->plan->datasets[i])
+		i++;
+	if (i == r->plan->ndatasets || !staged_kind(d) || r->standing.phase == PHASE_CUTTING ||
 	    r->standing.phase == PHASE_CUT || r->standing.phase >= PHASE_FINISHING)
 		return d;
 	if (!r->staged && !(r->staged = calloc(r->plan->ndatasets, sizeof(*r->staged))))
@@ -62,53 +55,23 @@ const struct plan_dataset *activation_dataset(struct run *r, const struct plan_d
 
 /* ---- asking the agent ---- */
 
-struct question { enum msg_place_act act; const char *other, *name_id, *other_id; };
-
-static int ask(struct run *r, const struct plan_dataset *d, const char *name, const struct question *q, struct msg_placed *out, struct err *e)
-{
-	OWN(session_closep) struct session *s = NULL;
-	OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
-	OWN_BUF struct buf b = BUF_INIT;
-	struct msg_start start = { .identity = (char[]){ "" }, .scope = (char[]){ "" } };
-	struct msg_place m = { .act = q->act, .name = (char *)(uintptr_t)name, .other = (char *)(uintptr_t)q->other,
-		.name_id = (char *)(uintptr_t)q->name_id, .other_id = (char *)(uintptr_t)q->other_id };
-	char dir[4096];
-	int got;
-
-	(void)split(d->to.path, dir);
-	msg_place_encode(&b, &m);
-	if (buf_finish(&b, e) < 0 || session_open(r, d->to.host, "place", dir, &start, &s, e) < 0 ||
-	    wire_send(s->wire, WIRE_DATA, MSG_PLACE, b.data, b.len, e) < 0 || wire_end(s->wire, WIRE_DATA, e) < 0)
-		return -1;
-	if ((got = wire_recv(s->wire, WIRE_ACK, &f, e)) < 0)
-		return -1;
-	if (got == 0 || f.type != MSG_PLACED)
-		return err_set(e, ERR_TEMPORARY, "host %s: the agent did not answer", d->to.host);
-	if (msg_placed_decode(f.data, f.len, out, e) < 0)
-		return -1;
-	if (session_finish(s, NULL, e) == 0)
-		return 0;
-	msg_placed_dispose(out);
-	return -1;
-}
-
-/* As ask, for the target and its staged tree, over a fresh connection if the old one is gone. */
+/* For the target and its staged tree, over a fresh connection if the old one is gone. */
 static int ask_pair(struct run *r, const struct plan_dataset *d, enum msg_place_act act, const char *target, const char *staged,
     struct msg_placed *out, struct err *e)
 {
 	char dir[4096], name[NAME_ROOM];
-	const char *base = split(d->to.path, dir);
-	struct question q = { act, name, target, staged };
+	const char *base = place_split(d->to.path, dir);
+	struct place_question q = { act, name, target, staged };
 
 	staged_name(r, d, "", name);
-	if (ask(r, d, base, &q, out, e) == 0)
+	if (place_ask_agent(r, &d->to, base, &q, out, e) == 0)
 		return 0;
 	if (e->class != ERR_TEMPORARY && e->class != ERR_UNREACHABLE)
 		return err_at(e, "dataset %s", d->name);
 	log_warn("%s; once more", e->text);
 	err_clear(e);
 	run_host_drop(r, d->to.host);
-	return ask(r, d, base, &q, out, e) == 0 ? 0 : err_at(e, "dataset %s", d->name);
+	return place_ask_agent(r, &d->to, base, &q, out, e) == 0 ? 0 : err_at(e, "dataset %s", d->name);
 }
 
 /* ---- before ---- */
@@ -236,12 +199,12 @@ static int set_aside(struct run *r, const struct plan_dataset *d, struct err *e)
 {
 	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
 	char name[NAME_ROOM], aside[NAME_ROOM], suffix[40];
-	struct question q = { MSG_PLACE_RENAME, aside, "", "" };
+	struct place_question q = { MSG_PLACE_RENAME, aside, "", "" };
 
 	(void)snprintf(suffix, sizeof(suffix), ".rolled-back-%u", r->standing.round);
 	staged_name(r, d, "", name);
 	staged_name(r, d, suffix, aside);
-	if (resend_everything(r, d->name, e) < 0 || ask(r, d, name, &q, &now, e) < 0)
+	if (resend_everything(r, d->name, e) < 0 || place_ask_agent(r, &d->to, name, &q, &now, e) < 0)
 		return -1;
 	return run_event(r, NULL, "rollback", "placed", json_pack("{s:s,s:s}", "dataset", d->name, "set_aside", aside), e, "%s is as it was before the cut-over", d->name);
 }
@@ -285,11 +248,11 @@ int activation_undo(struct run *r, struct err *e)
 static int remove_name(struct run *r, const struct plan_dataset *d, const char *suffix, const char *id, struct err *e)
 {
 	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
-	struct question q = { MSG_PLACE_REMOVE, "", id, "" };
+	struct place_question q = { MSG_PLACE_REMOVE, "", id, "" };
 	char name[NAME_ROOM];
 
 	staged_name(r, d, suffix, name);
-	return ask(r, d, name, &q, &now, e);
+	return place_ask_agent(r, &d->to, name, &q, &now, e);
 }
 
 int activation_finish(struct run *r, struct err *e)

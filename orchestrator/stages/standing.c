@@ -236,20 +236,22 @@ static void take_undo(struct standing *s, const struct ledger_event *ev)
 	reopen_from_copy(s);
 }
 
-static void take_rehearsal(struct standing *s, const struct ledger_event *ev, const json_t *j)
+static int take_rehearsal(struct standing *s, const struct ledger_event *ev, const json_t *j, struct err *e)
 {
 	const char *name;
 	const json_t *one;
 
 	if (strcmp(ev->state, "done") != 0)
-		return;
+		return 0;
 	s->rehearsed = true;
 	json_object_foreach(json_object_get(j, "datasets"), name, one) {
-		struct standing_dataset *d = standing_dataset(s, name);
+		struct standing_dataset *d = standing_need(s, name, e);
 
-		if (d)
-			d->rehearsed = json_number_value(json_object_get(one, "seconds"));
+		if (!d)
+			return -1;
+		d->rehearsed = json_number_value(json_object_get(one, "seconds"));
 	}
+	return 0;
 }
 
 static int take_plan(struct standing *s, const struct ledger_event *ev, const json_t *j)
@@ -334,8 +336,8 @@ int standing_apply(struct standing *s, const struct ledger_event *ev, struct err
 		take_undo(s, ev);
 	if (strcmp(ev->stage, "record") == 0)
 		take_record(s, j);
-	if (strcmp(ev->stage, "rehearse") == 0)
-		take_rehearsal(s, ev, j);
+	if (r == 0 && strcmp(ev->stage, "rehearse") == 0)
+		r = take_rehearsal(s, ev, j, e);
 	json_decref(j);
 	return r;
 }

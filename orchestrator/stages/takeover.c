@@ -14,7 +14,7 @@ double takeover_predict(const struct run *r)
 	for (size_t i = 0; i < r->plan->ndatasets; i++) {
 		const struct standing_dataset *d = standing_dataset(&r->standing, r->plan->datasets[i].name);
 
-		if (!d || !d->version)
+		if (!d || (!d->version && d->rehearsed <= 0))
 			return -1;
 		/* The live pass just before is the best measure; a rehearsal that took longer warns of what it did not meet. */
 		all += d->seconds + d->verify_seconds > d->rehearsed ? d->seconds + d->verify_seconds : d->rehearsed;

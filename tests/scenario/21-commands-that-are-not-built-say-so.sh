@@ -7,7 +7,6 @@ migration "local:$TOP/src" "local:$TOP/dst" >"$TOP/move.yaml"
 mkdir "$TOP/dst"
 expect 0 run "$TOP/move.yaml"
 unbuilt() { expect 1 "$@"; says "$ERR" 'not built yet'; }
-unbuilt rehearse move
 unbuilt forget move www@1
 unbuilt report move --to "$TOP/report.html"
 unbuilt clock
