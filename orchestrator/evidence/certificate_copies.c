@@ -74,7 +74,7 @@ const struct record *certificate_basis(const struct records *r, const struct rec
 	const struct record *basis = done;
 
 	for (const struct record *v = done + 1; v < r->v + r->n; v++)
-		if (find_row(json_object_get(done->data, "copies"), v))
+		if (record_is(v, "certify", "access") || find_row(json_object_get(done->data, "copies"), v))
 			basis = v;
 	return basis;
 }

@@ -362,11 +362,16 @@ static void paper_id(char id[128], const char *plan, const struct record *basis)
 }
 
 /* 通过, 部分通过, 不通过 (form D18): as asked for, less than asked for, not shown or shown to be otherwise. */
-static const char *result_of(const char *verdict, const char *require)
+static const char *result_of(const char *verdict, const char *require, const json_t *access)
 {
 	int got = certificate_rank(verdict), want = certificate_rank(*require ? require : "cleared-sampled");
+	bool refused = true;
+	json_t *row;
+	size_t i;
 
-	if (certificate_is_proof(verdict) && got <= want)
+	json_array_foreach(access, i, row)
+		refused &= strcmp(record_text(row, "result"), "refused") == 0;
+	if (certificate_is_proof(verdict) && got <= want && refused)
 		return "passed";
 	return got <= PLAN_VERDICT_PERFORMED_NOT_PROVABLE ? "passed in part" : "not passed";
 }
@@ -434,7 +439,7 @@ static void put_record(json_t *p, const struct clearing_records *c, const json_t
 	put_time(p, "finished", c->done, NULL);
 	put(p, "verdict", verdict);
 	(void)json_object_set_new(p, "proof", json_boolean(certificate_is_proof(verdict)));
-	put(p, "result", result_of(verdict, record_text(facts, "require")));
+	put(p, "result", result_of(verdict, record_text(facts, "require"), json_object_get(p, "access")));
 }
 
 /* ---- out of what was signed ---- */
@@ -483,7 +488,6 @@ static void put_findings(json_t *p, const struct record *started, const struct r
 	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
 		set_known(p, measured[i], either(done->data, s, measured[i]));
 	set_known(p, "seed_sha256", json_object_get(json_object_get(s, "search"), "seed_commitment"));
-	set_list(p, "access", json_object_get(done->data, "access"));
 	set_list(p, "discarded", json_object_get(facts, "discard"));
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
 		if (json_object_get(facts, said[i]))
@@ -524,7 +528,10 @@ static void make_safe(json_t *j)
 
 static int fill(json_t *p, const struct paper_source *src, const struct clearing_records *c, const json_t *facts, const char *verdict, struct err *e)
 {
+	const struct record *access = last_of(c->done, src->records->v + src->records->n, "certify", "access");
+
 	put_identity(p, src->plan, c, verdict);
+	set_list(p, "access", json_object_get(access ? access->data : NULL, "access"));
 	put_people(p, src->records, c, facts);
 	put_record(p, c, facts, verdict);
 	(void)json_object_set_new(p, "measured_by", measured_by(c->started ? c->started->data : NULL, c->done->data));

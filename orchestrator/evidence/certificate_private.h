@@ -52,7 +52,7 @@ bool certificate_name_parse(const char *name, struct certificate_options *o, boo
 json_t *certificate_copies(const struct records *r, const struct record *done);
 /* The worst verdict that the grade of a row leaves possible: rank; 0 for what stays on purpose or was measured. */
 int certificate_grade_rank(const char *grade);
-/* The last event that says something about a copy after done, else done. */
+/* The last event after done that says something about a copy, or about access; else done. */
 const struct record *certificate_basis(const struct records *r, const struct record *done);
 
 /* ---- for people ---- */

@@ -36,7 +36,5 @@ int plan_not_built(const struct plan *p, struct err *e)
 		return no(e, p, p->clear.devices[0].pos, "clear.devices");
 	if (p->clear.given && p->clear.method != METHOD_AUTO && p->clear.method != METHOD_OVERWRITE)
 		return no(e, p, nowhere, "clear.method other than overwrite");
-	if (p->clear.nrevoke)
-		return no(e, p, nowhere, "clear.revoke");
 	return 0;
 }

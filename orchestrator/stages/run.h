@@ -114,6 +114,8 @@ struct session {
 	struct run *run;
 };
 
+/* How the plan says that a host is reached, into an unused slot (host NULL); identity becomes the slot's; via is not set. */
+int run_host_spec(struct run *r, const struct plan_host *h, struct run_slot *slot, struct err *e) MUST_CHECK;
 /* The host's connection, opened on first use, after that of its bastion if it has one. */
 int run_log_in(struct run *r, const char *name, struct host **out, struct err *e) MUST_CHECK;
 /* Ends its connection, and first those that lead through it: they are channels of it.  Nothing may be open there. */

@@ -83,7 +83,7 @@ static enum host_client client_of(const struct plan *p, const struct plan_host *
 	return (enum host_client)h->client;
 }
 
-static int fill_spec(struct run *r, const struct plan_host *h, struct run_slot *slot, struct err *e)
+int run_host_spec(struct run *r, const struct plan_host *h, struct run_slot *slot, struct err *e)
 {
 	free(take_ptr(&slot->identity));
 	if (h->identity && !(slot->identity = plan_file_path(r->plan, h->identity)))
@@ -111,7 +111,7 @@ int run_log_in(struct run *r, const char *name, struct host **out, struct err *e
 	if (!slot->host) {
 		OWN(host_closep) struct host *opened = NULL;
 
-		if (run_check(r, e) < 0 || fill_spec(r, h, slot, e) < 0 || (h->via && run_log_in(r, h->via, &slot->spec.via, e) < 0) ||
+		if (run_check(r, e) < 0 || run_host_spec(r, h, slot, e) < 0 || (h->via && run_log_in(r, h->via, &slot->spec.via, e) < 0) ||
 		    host_open(&opened, &slot->spec, e) < 0)
 			return -1;
 		log_info("host %s: %s%s%s", name, host_route(opened), *host_client_reason(opened) ? "; " : "",

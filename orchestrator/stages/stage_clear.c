@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "access.h"
 #include "certificate.h"
 #include "clearing.h"
 #include "clock.h"
@@ -214,17 +215,21 @@ static int put_all(struct run *r, struct ledger_txn *t, const char *id, json_t *
 int stage_certify(struct run *r, struct err *e)
 {
 	struct ledger_txn *t;
-	json_t *files = json_object();
+	unsigned open = 0, unknown = 0;
+	json_t *files;
 	struct certificate_summary paper;
 	const char *word = paper.verdict;
 	enum verdict got, require;
 	int there;
 
+	if (access_test(r, &open, &unknown, e) < 0)
+		return -1;
 	if (certificate_about(r->w->ledger, r->plan->name, &paper, e) != 1 || !verdict_parse(word, &got) ||
 	    !verdict_parse(plan_verdict_name(r->plan->clear.require), &require))
 		return e->class ? -1 : err_set(e, ERR_BUG, "plan %s: nothing was cleared", r->plan->name);
 	if (ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0)
 		return -1;
+	files = json_object();
 	if ((there = is_there(r, paper.id, e)) < 0 || (!there && put_all(r, t, paper.id, files, e) < 0)) {
 		ledger_txn_abandon(t);
 		json_decref(files);
@@ -233,6 +238,10 @@ int stage_certify(struct run *r, struct err *e)
 	if (run_event(r, t, "certify", "done", json_pack("{s:s,s:o,s:s}", "commit", r->standing.clear_done, "files", files, "verdict", word), e,
 	    "certificate made: %s", word) < 0)
 		return -1;
+	if (open)
+		return err_set(e, ERR_INTEGRITY, "plan %s: %u of the log-ins that clear.revoke names still work; have them revoked and run again", r->plan->name, open);
+	if (verdict_exit(got, require) == 0 && unknown)
+		return err_set(e, ERR_UNVERIFIED, "plan %s: %u of the log-ins that clear.revoke names could not be tested; run again", r->plan->name, unknown);
 	if (verdict_exit(got, require) == 0)
 		return 0;
 	err_set(e, verdict_exit(got, require) == 4 ? ERR_INTEGRITY : ERR_UNVERIFIED,

@@ -302,6 +302,21 @@ static int take_stage(struct standing *s, const struct ledger_event *ev, const j
 	return 0;
 }
 
+static void take_certify(struct standing *s, const struct ledger_event *ev, const json_t *j)
+{
+	json_t *row;
+	size_t i;
+
+	if (strcmp(ev->state, "access") == 0) {
+		s->access_open = false;
+		json_array_foreach(json_object_get(j, "access"), i, row)
+			s->access_open |= strcmp(text_of(row, "result"), "refused") != 0;
+	}
+	/* Whatever else is certified: the access is to be tested again. */
+	if (strcmp(ev->state, "done") == 0 && s->access_open)
+		s->stages[STAGE_CERTIFY] = STAGE_OPEN;
+}
+
 /* What a holder states of a copy afterwards belongs into the certificate: it is made again. */
 static void take_record(struct standing *s, const json_t *j)
 {
@@ -334,6 +349,8 @@ int standing_apply(struct standing *s, const struct ledger_event *ev, struct err
 		take_hook(s, j);
 	if (strcmp(ev->stage, "rollback") == 0 || strcmp(ev->stage, "thaw") == 0)
 		take_undo(s, ev);
+	if (strcmp(ev->stage, "certify") == 0)
+		take_certify(s, ev, j);
 	if (strcmp(ev->stage, "record") == 0)
 		take_record(s, j);
 	if (r == 0 && strcmp(ev->stage, "rehearse") == 0)

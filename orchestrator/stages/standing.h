@@ -73,6 +73,7 @@ struct standing {
 	bool abandoned;
 	bool clearing;			/* `clear started` without `clear done` */
 	bool cleared;
+	bool access_open;		/* the last test of clear.revoke found a log-in that is not refused */
 	int64_t clear_started_at;	/* seconds since the epoch */
 	char clear_started[LEDGER_OID], clear_done[LEDGER_OID];	/* commits */
 	char *clear_data;		/* data of `clear started`, owned, or NULL */

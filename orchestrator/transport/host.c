@@ -150,3 +150,8 @@ const char *host_name(const struct host *h) { return h->spec->name; }
 const char *host_route(const struct host *h) { return h->text; }
 const char *host_client_reason(const struct host *h) { return h->reason ? h->reason : ""; }
 const char *host_agent_path(const struct host *h) { return h->agent; }
+
+bool host_login_refused(const struct err *e)
+{
+	return e->class == ERR_UNREACHABLE && strstr(e->text, ": log-in refused for user ") != NULL;
+}

@@ -39,6 +39,8 @@ struct host;
  * unknown (its SHA256 fingerprint and the known_hosts line to add) or different, no usable key, log-in refused.
  */
 int host_open(struct host **out, const struct host_spec *spec, struct err *e) MUST_CHECK;
+/* Was that a failure of host_open because the far side let nobody of these keys in (and not that it was out of reach)? */
+bool host_login_refused(const struct err *e);
 void host_close(struct host *h);	/* ends and frees every channel that is still open; NULL is fine */
 static inline void host_closep(struct host **h) { host_close(*h); }
 const char *host_name(const struct host *h);
