@@ -166,7 +166,10 @@ static int fuzz(struct frame *f)
 		for (uint64_t k = 1 + next_random() % 3; k-- && f->len; ) {
 			uint32_t at = (uint32_t)(next_random() % f->len);
 
-			f->data[at] = next_random() % 2 ? (uint8_t)(f->data[at] ^ 1u << next_random() % 8) : 0xff;
+			if (next_random() % 2)
+				f->data[at] = 0xff;
+			else
+				f->data[at] = (uint8_t)(f->data[at] ^ 1u << next_random() % 8);
 		}
 		return 1;
 	}
