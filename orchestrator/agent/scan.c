@@ -3,6 +3,7 @@
  *
  * scan --root DIR            the devices of DIR's file system
  * scan --root / --on PATH    that device or image file
+ *      --own DIR             hits in the files beneath it count apart
  *      --settle              asks the mounted file system first to empty its journal (ext4) or trim its free space (btrfs)
  */
 #include "scan.h"
@@ -25,7 +26,7 @@ struct scan {
 	struct witness_table *table;
 	uint8_t *found;
 	struct ranges mapped;
-	size_t mapped_cap;
+	const char *own;		/* of argv, or NULL */
 };
 
 static void scan_dispose(struct scan *s)
@@ -35,6 +36,8 @@ static void scan_dispose(struct scan *s)
 	free(s->found);
 	free(s->mapped.v);
 }
+
+static void ranges_dispose(struct ranges *r) { free(r->v); }
 
 /* ---- where files lie ---- */
 
@@ -57,19 +60,7 @@ static bool places_count(const struct scan *s)
 
 static int remember(struct scan *s, const struct msg_extent *x, struct err *e)
 {
-	if (!places_count(s) || x->length == 0)
-		return 0;
-	if (s->mapped.n == s->mapped_cap) {
-		size_t cap = s->mapped_cap ? 2 * s->mapped_cap : 1024;
-		struct range *grown = realloc(s->mapped.v, cap * sizeof(*grown));
-
-		if (!grown)
-			return err_sys(e, "map");
-		s->mapped.v = grown;
-		s->mapped_cap = cap;
-	}
-	s->mapped.v[s->mapped.n++] = (struct range){ x->physical, x->length };
-	return 0;
+	return places_count(s) && x->length > 0 ? ranges_add(&s->mapped, x->physical, x->length, e) : 0;
 }
 
 /* 0 also where it cannot be opened: then nothing is known of it. */
@@ -217,71 +208,66 @@ static int say_sum(struct scan *s, const struct search *x, struct msg_scanned *s
 
 	for (int i = 0; i < MSG_SCAN_CLASSES; i++)
 		sum->hits[i] = x->count[i];
+	sum->own = x->own_count;
 	msg_scanned_encode(&b, sum);
 	return agent_send(s->a, WIRE_ACK, (enum msg_type)MSG_SCANNED, &b, e);
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct range *x = a, *y = b;
-
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* Whole sectors, ascending, none twice, none beyond the end. */
-static void tidy(struct ranges *r, const struct medium *m)
-{
-	size_t n = 0;
-
-	if (r->n)
-		qsort(r->v, r->n, sizeof(*r->v), by_place);
-	for (size_t i = 0; i < r->n; i++) {
-		uint64_t from = r->v[i].at / m->sector * m->sector, to = r->v[i].at + r->v[i].length;
-
-		to = (to + m->sector - 1) / m->sector * m->sector;
-		if (n && from < r->v[n - 1].at + r->v[n - 1].length)
-			from = r->v[n - 1].at + r->v[n - 1].length;
-		if (to > m->size)
-			to = m->size;
-		if (from < to)
-			r->v[n++] = (struct range){ from, to - from };
-	}
-	r->n = n;
 }
 
 static int choose(struct scan *s, const struct medium *m, struct ranges *own, const struct ranges **out, struct err *e)
 {
 	*out = own;
 	if (s->begin.flags & MSG_SCAN_MAPPED_ONLY) {
-		tidy(&s->mapped, m);
+		ranges_tidy(&s->mapped, m);
 		*out = &s->mapped;
 		return s->mapped.v ? 0 : err_set(e, ERR_UNVERIFIED, "nothing is mapped that could be read on %s", esc_s(m->path));
 	}
 	return s->begin.reads ? ranges_random(own, s->begin.seed, s->begin.reads, m->size, e) : 0;
 }
 
+/* Once a second: how far it is. */
+static int say_progress(struct scan *s, const struct search *x, const struct reader *r, int64_t *last, struct err *e)
+{
+	struct msg_scanned sum = { .bytes = reader_bytes(r) };
+
+	if (clock_mono_ns() - *last < 1000000000)
+		return 0;
+	*last = clock_mono_ns();
+	return say_sum(s, x, &sum, e);
+}
+
+static int search_pieces(struct scan *s, struct search *x, struct reader *r, struct err *e)
+{
+	int64_t last = clock_mono_ns();
+	struct piece p;
+	int got;
+
+	while ((got = reader_next(r, &p, e)) == 1) {
+		search_piece(x, &p);
+		if (say_progress(s, x, r, &last, e) < 0)
+			return -1;
+	}
+	search_end(x);
+	return got;
+}
+
 static int search_all(struct scan *s, struct medium *m, struct search *x, struct err *e)
 {
 	OWN_READER struct reader *r = NULL;
-	struct ranges own = { NULL, 0 };
+	OWN(ranges_dispose) struct ranges places = { .v = NULL }, own = { .v = NULL };
 	const struct ranges *ranges;
-	struct msg_scanned sum = { .ns = (uint64_t)clock_mono_ns(), .reads = s->begin.reads };
-	struct piece p;
-	int got = choose(s, m, &own, &ranges, e) < 0 || reader_start(&r, m, ranges, e) < 0 ? -1 : 1;
+	struct msg_scanned sum = { .ns = (uint64_t)clock_mono_ns(), .reads = s->begin.reads, .done = true };
 
-	while (got == 1 && (got = reader_next(r, &p, e)) == 1)
-		search_piece(x, &p);
-	search_end(x);
-	if (got == 0) {
-		sum.ns = (uint64_t)clock_mono_ns() - sum.ns;
-		sum.bytes = reader_bytes(r);
-		s->a->done.bytes += sum.bytes;
-		got = ((s->begin.flags & MSG_SCAN_WANT_OWNERS) && search_owners(x, m, e) < 0) || say_hits(s, x, e) < 0 ||
-		    say_bad(s, r, &sum, e) < 0 || say_sum(s, x, &sum, e) < 0 ? -1 : 0;
-	}
-	reader_stop(take_ptr(&r));
-	free(own.v);
-	return got;
+	if (s->own && places_count(s) && ranges_beneath(&own, s->own, m, e) < 0)
+		return -1;
+	x->own = own.n ? &own : NULL;
+	if (choose(s, m, &places, &ranges, e) < 0 || reader_start(&r, m, ranges, e) < 0 || search_pieces(s, x, r, e) < 0)
+		return -1;
+	sum.ns = (uint64_t)clock_mono_ns() - sum.ns;
+	sum.bytes = reader_bytes(r);
+	s->a->done.bytes += sum.bytes;
+	if ((s->begin.flags & MSG_SCAN_WANT_OWNERS) && search_owners(x, m, e) < 0)
+		return -1;
+	return say_hits(s, x, e) < 0 || say_bad(s, r, &sum, e) < 0 || say_sum(s, x, &sum, e) < 0 ? -1 : 0;
 }
 
 static int scan_medium(struct scan *s, struct medium *m, struct err *e)
@@ -337,10 +323,12 @@ static int open_media(struct scan *s, struct err *e)
 	for (int i = 0; i < s->a->argc; i++) {
 		if (strcmp(s->a->argv[i], "--settle") == 0)
 			s->settle = true;
+		else if (strcmp(s->a->argv[i], "--own") == 0 && i + 1 < s->a->argc && path_is_clean_absolute(s->a->argv[i + 1]))
+			s->own = s->a->argv[++i];
 		else if (strcmp(s->a->argv[i], "--on") == 0 && i + 1 < s->a->argc && path_is_clean_absolute(s->a->argv[i + 1]))
 			on = s->a->argv[++i];
 		else
-			return err_set(e, ERR_USAGE, "scan: only --on ABSPATH and --settle are understood");
+			return err_set(e, ERR_USAGE, "scan: only --on ABSPATH, --own ABSPATH and --settle are understood");
 	}
 	return on ? media_add(&s->media, on, e) : media_beneath(&s->media, s->a->root, e);
 }

@@ -54,7 +54,7 @@ void medium_settle(struct medium *m, struct buf *text);
 struct range { uint64_t at, length; };
 struct ranges {				/* NULL v: the whole medium */
 	struct range *v;		/* owned; ascending */
-	size_t n;
+	size_t n, cap;
 };
 /* count random reads by the seed, ascending. */
 int ranges_random(struct ranges *r, const uint8_t seed[MSG_SCAN_KEY], uint64_t count, uint64_t size, struct err *e) MUST_CHECK;
@@ -81,6 +81,8 @@ struct search {
 	struct scan_hit *hits;			/* owned */
 	size_t n, max;
 	uint64_t count[WITNESS_CLASSES];
+	const struct ranges *own;		/* borrowed: hits there count apart; NULL: none */
+	uint64_t own_count;
 	/* between pieces */
 	uint8_t tail[256 + 256 + 128];
 	size_t tail_before;
@@ -94,5 +96,11 @@ void search_end(struct search *s);
 
 /* Fills in owner where it can be told. */
 int search_owners(struct search *s, const struct medium *m, struct err *e) MUST_CHECK;
+/* Adds where on the medium the files beneath dir lie, ascending; what cannot be read of them is left out. */
+int ranges_beneath(struct ranges *r, const char *dir, const struct medium *m, struct err *e) MUST_CHECK;
+int ranges_add(struct ranges *r, uint64_t at, uint64_t length, struct err *e) MUST_CHECK;
+/* Ascending, none overlapping, cut to whole sectors (outwards) and to the medium. */
+void ranges_tidy(struct ranges *r, const struct medium *m);
+bool ranges_hold(const struct ranges *r, uint64_t at);
 
 #endif

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
-#include "digest.h"
 #include "sys.h"
 
 #define SLOTS 3
@@ -26,7 +26,8 @@ struct reader {
 	struct err why;			/* set when it ended too early */
 	struct range *bad;
 	size_t bad_n, bad_cap;
-	uint64_t bad_bytes, bytes;
+	uint64_t bad_bytes;
+	atomic_uint_fast64_t bytes;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	pthread_t thread;
@@ -146,7 +147,7 @@ static int fill(struct reader *r, struct slot *s, uint64_t at, size_t n)
 	}
 	s->n = n;
 	s->at = at;
-	r->bytes += n;
+	atomic_fetch_add(&r->bytes, n);
 	return 0;
 }
 
@@ -226,7 +227,7 @@ const struct range *reader_bad(const struct reader *r, size_t *n, uint64_t *byte
 	return r->bad;
 }
 
-uint64_t reader_bytes(const struct reader *r) { return r->bytes; }
+uint64_t reader_bytes(const struct reader *r) { return atomic_load(&r->bytes); }
 
 void reader_stop(struct reader *r)
 {
@@ -243,37 +244,4 @@ void reader_stop(struct reader *r)
 		free(r->slots[i].memory);
 	free(r->bad);
 	free(r);
-}
-
-/* ---- random places ---- */
-
-static int by_place(const void *a, const void *b)
-{
-	const struct range *x = a, *y = b;
-
-	return x->at < y->at ? -1 : x->at > y->at;
-}
-
-int ranges_random(struct ranges *r, const uint8_t seed[MSG_SCAN_KEY], uint64_t count, uint64_t size, struct err *e)
-{
-	uint64_t places = size >= SCAN_READ ? (size - SCAN_READ) / 4096 + 1 : 0, number[4];
-	uint8_t in[MSG_SCAN_KEY + 8];
-
-	if (places == 0 || count > SIZE_MAX / sizeof(*r->v) || !(r->v = calloc((size_t)count, sizeof(*r->v)))) {
-		errno = places ? ENOMEM : EINVAL;
-		return err_sys(e, "places to read");
-	}
-	memcpy(in, seed, MSG_SCAN_KEY);
-	for (r->n = 0; r->n < count; r->n++) {
-		if (r->n % 4 == 0) {
-			uint64_t block = r->n / 4;
-
-			memcpy(in + MSG_SCAN_KEY, &block, sizeof(block));
-			if (digest_sha256(in, sizeof(in), (uint8_t *)number, e) < 0)
-				return -1;
-		}
-		r->v[r->n] = (struct range){ number[r->n % 4] % places * 4096, SCAN_READ };
-	}
-	qsort(r->v, r->n, sizeof(*r->v), by_place);
-	return 0;
 }

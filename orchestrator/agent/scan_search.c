@@ -32,6 +32,10 @@ static void on_hit(void *ctx, uint64_t at, uint32_t len, uint32_t index)
 {
 	struct search *s = ctx;
 
+	if (s->own && ranges_hold(s->own, at)) {
+		s->own_count++;
+		return;
+	}
 	s->count[witness_table_class(s->table, index)]++;
 	if (s->found)
 		s->found[index / 8] |= (uint8_t)(1u << index % 8);

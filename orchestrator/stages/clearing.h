@@ -46,7 +46,7 @@ struct clearing_medium {
 	struct clear_measure measure;
 	uint64_t names, own, listed;	/* hits in names; in waybill's own store; told one by one */
 	json_t *hits, *bad;		/* owned rows */
-	uint64_t bytes_read;
+	uint64_t bytes_read, ns;
 	char settled[400];
 };
 

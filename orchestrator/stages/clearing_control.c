@@ -116,7 +116,8 @@ static int look_for(struct clearing *c, struct clearing_medium *m, bool contents
     uint8_t *found, struct digest *digest, struct err *e)
 {
 	bool places = m->ndevices == 1 && strcmp(m->fstype, "btrfs") != 0 && (canary || m->reads);
-	struct scan_request q = { .set = set, .found = found, .flags = MSG_SCAN_WANT_FOUND | (places ? (unsigned)MSG_SCAN_MAPPED_ONLY : 0u) };
+	struct scan_request q = { .set = set, .found = found, .flags = MSG_SCAN_WANT_FOUND | (places ? (unsigned)MSG_SCAN_MAPPED_ONLY : 0u),
+		.dataset = c->v[0].d->name };
 
 	for (size_t i = 0; i < m->ndevices; i++) {
 		OWN_SCAN struct scan s = SCAN_INIT;

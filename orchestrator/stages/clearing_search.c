@@ -4,34 +4,17 @@
 #include <string.h>
 
 #include "clearing.h"
-#include "esc.h"
 #include "log.h"
 
 #define LISTED 200u		/* hits in the record */
 
 static const struct scan_result *only(const struct scan *s) { return s->n == 1 ? &s->media[0] : NULL; }
 
-/* A hit in a file of the workspace is a copy that waybill keeps, not a leftover. */
-static bool in_workspace(const struct clearing *c, const struct clearing_medium *m, const char *owner)
+static void count_hits(struct clearing_medium *m, const struct scan_result *x)
 {
-	OWN_FREE char *dir = esc_dup(c->r->w->dir, strlen(c->r->w->dir));
-	size_t n = dir ? strlen(dir) : 0;
-
-	return dir && strcmp(m->host, "local") == 0 && strncmp(owner, "file ", 5) == 0 && strncmp(owner + 5, dir, n) == 0 && owner[5 + n] == '/';
-}
-
-static void count_hits(const struct clearing *c, struct clearing_medium *m, const struct scan_result *x)
-{
-	uint64_t own = 0;
-
-	for (size_t i = 0; i < x->nhits; i++) {
-		uint8_t cls = c->w->set->v[x->hits[i].witness].cls;
-
-		own += cls != WITNESS_NAME && in_workspace(c, m, x->hits[i].owner);
-	}
-	m->own += own;
+	m->own += x->sum.own;
 	m->names += x->sum.hits[WITNESS_NAME];
-	m->measure.hits += x->sum.hits[WITNESS_SECTOR] + x->sum.hits[WITNESS_STRING] + x->sum.hits[WITNESS_CANARY] - own;
+	m->measure.hits += x->sum.hits[WITNESS_SECTOR] + x->sum.hits[WITNESS_STRING] + x->sum.hits[WITNESS_CANARY];
 }
 
 static int list_hits(const struct clearing *c, struct clearing_medium *m, const struct scan_result *x, struct err *e)
@@ -44,8 +27,6 @@ static int list_hits(const struct clearing *c, struct clearing_medium *m, const 
 		const struct residue_hit *k = &h.v[i];
 		const struct witness_file *f = &c->w->set->files[k->file];
 
-		if (in_workspace(c, m, k->owner))
-			continue;
 		if (m->listed++ < LISTED)
 			(void)json_array_append_new(m->hits, json_pack("{s:s,s:I,s:I,s:s,s:i,s:s,s:s}", "device", x->medium.path, "offset", (json_int_t)k->offset,
 			    "length", (json_int_t)k->length, "dataset", c->w->datasets[f->dataset]->name, "version", (int)f->version, "path",
@@ -60,18 +41,20 @@ static int take(const struct clearing *c, struct clearing_medium *m, const struc
 	m->measure.direct &= (x->medium.flags & MSG_MEDIUM_DIRECT) != 0;
 	m->measure.bad += x->sum.bad;
 	m->bytes_read += x->sum.bytes;
+	m->ns += x->sum.ns;
 	if (*x->settled)
 		(void)snprintf(m->settled, sizeof(m->settled), "%.390s", x->settled);
 	for (size_t i = 0; i < x->nbad && i < LISTED; i++)
 		(void)json_array_append_new(m->bad, json_pack("{s:s,s:I,s:I}", "device", x->medium.path, "offset", (json_int_t)x->bad[i].offset, "length",
 		    (json_int_t)x->bad[i].length));
-	count_hits(c, m, x);
+	count_hits(m, x);
 	return list_hits(c, m, x, e);
 }
 
 static int search_device(const struct clearing *c, struct clearing_medium *m, size_t i, const uint8_t *seed, struct err *e)
 {
-	struct scan_request q = { .set = c->w->set, .flags = MSG_SCAN_WANT_OWNERS, .hits_max = RESIDUE_HITS, .reads = m->reads, .seed = seed };
+	struct scan_request q = { .set = c->w->set, .flags = MSG_SCAN_WANT_OWNERS, .hits_max = RESIDUE_HITS, .reads = m->reads, .seed = seed,
+		.dataset = c->v[0].d->name };
 	OWN_SCAN struct scan s = SCAN_INIT;
 	const struct scan_result *x;
 
@@ -127,8 +110,8 @@ static void record_medium(const struct clearing *c, const struct clearing_medium
 	(void)json_array_append_new(out[2], json_pack("{s:s,s:O,s:I,s:I,s:I,s:I,s:O,s:I,s:O,s:s}", "host", m->host, "device", device, "hits",
 	    (json_int_t)m->measure.hits, "names", (json_int_t)m->names, "own_copies", (json_int_t)m->own, "places", (json_int_t)m->listed, "hit_list",
 	    m->hits, "unreadable_bytes", (json_int_t)m->measure.bad, "unreadable", m->bad, "asked_before", m->settled));
-	(void)json_array_append_new(out[3], json_pack("{s:s,s:O,s:I,s:I,s:b}", "host", m->host, "device", device, "bytes_read", (json_int_t)m->bytes_read,
-	    "size", (json_int_t)m->size, "whole", m->reads == 0 && m->measure.raw));
+	(void)json_array_append_new(out[3], json_pack("{s:s,s:O,s:I,s:f,s:I,s:b}", "host", m->host, "device", device, "bytes_read", (json_int_t)m->bytes_read, "seconds",
+	    (double)m->ns / 1e9, "size", (json_int_t)m->size, "whole", m->reads == 0 && m->measure.raw));
 	(void)json_array_append_new(out[4], json_pack("{s:s,s:O,s:I,s:f}", "host", m->host, "device", device, "leftover_bytes", (json_int_t)CLEARING_RESIDUE,
 	    "probability", kept + reads - kept * reads));
 }

@@ -203,11 +203,12 @@ static int describe(struct run *r, struct witnesses *w, const struct scan *s, co
 	if (residue_hits(w, x, &h, e) < 0)
 		return -1;
 	*verdict = judge(r, host, x, &why);
-	*out = json_pack("{s:s,s:s,s:I,s:I,s:{s:I,s:I},s:I,s:I,s:o,s:o,s:I,s:s,s:s,s:f}", "device", device ? device : "?", "host", host,
+	*out = json_pack("{s:s,s:s,s:I,s:I,s:{s:I,s:I},s:I,s:I,s:o,s:o,s:I,s:s,s:s,s:f,s:I,s:f}", "device", device ? device : "?", "host", host,
 	    "bytes_read", (json_int_t)x->sum.bytes, "probes", (json_int_t)w->set->n, "control", "found", (json_int_t)seen, "expected",
 	    (json_int_t)w->set->n, "hits", (json_int_t)(x->sum.hits[WITNESS_SECTOR] + x->sum.hits[WITNESS_STRING]), "names",
 	    (json_int_t)x->sum.hits[WITNESS_NAME], "hit_list", hit_rows(w, &h), "unreadable", bad_rows(x), "unreadable_bytes",
-	    (json_int_t)x->sum.bad, "verdict", verdict_name(*verdict), "reason", why, "p_miss", witness_miss_kept(w->set->shift, 1 << 20));
+	    (json_int_t)x->sum.bad, "verdict", verdict_name(*verdict), "reason", why, "p_miss", witness_miss_kept(w->set->shift, 1 << 20), "own_copies",
+	    (json_int_t)x->sum.own, "seconds", (double)x->sum.ns / 1e9);
 	return *out ? 0 : err_set(e, ERR_BUG, "the outcome of the scan cannot be written down");
 }
 
@@ -218,7 +219,8 @@ int residue_run(struct run *r, const struct residue_source *v, size_t n, const c
 	OWN_SCAN struct scan s = SCAN_INIT;
 	OWN_FREE uint8_t *found = NULL;
 	uint8_t key[WITNESS_KEY];
-	struct scan_request q = { .flags = MSG_SCAN_WANT_FOUND | MSG_SCAN_WANT_OWNERS, .hits_max = RESIDUE_HITS };
+	struct scan_request q = { .flags = MSG_SCAN_WANT_FOUND | MSG_SCAN_WANT_OWNERS, .hits_max = RESIDUE_HITS,
+		.dataset = n == 1 ? v[0].d->name : NULL };
 
 	random_bytes(key, sizeof(key));
 	if (witnesses_new(&w, r, key, e) < 0 || take_sources(w, v, n, e) < 0)

@@ -27,8 +27,20 @@ void scan_close(struct scan *s)
 
 int scan_open(struct scan *s, struct run *r, const char *host, const char *root, const char *on, bool settle, struct err *e)
 {
-	const char *args[] = { "scan", "--root", on ? "/" : root, on ? "--on" : NULL, on, settle ? "--settle" : NULL, NULL };
+	const char *args[10] = { "scan", "--root", on ? "/" : root };
 	struct msg_start start = { .identity = "", .scope = "" };
+	size_t n = 3;
+
+	if (on) {
+		args[n++] = "--on";
+		args[n++] = on;
+	}
+	if (settle)
+		args[n++] = "--settle";
+	if (strcmp(host, "local") == 0) {
+		args[n++] = "--own";
+		args[n++] = r->w->dir;
+	}
 
 	s->r = r;
 	s->host = host;
@@ -132,6 +144,14 @@ static int take_problem(struct scan *s, const struct wire_frame *f, struct err *
 	return 0;
 }
 
+static void show(const struct scan *s, const struct scan_result *x, const struct scan_request *q)
+{
+	struct run_progress p = { .stage = "scan", .dataset = q->dataset, .bytes = x->sum.bytes,
+		.total_bytes = q->reads ? q->reads * 8192 : x->medium.size };
+
+	run_show_progress(s->r, &p);
+}
+
 static int take(struct scan *s, const struct wire_frame *f, const struct scan_request *q, struct err *e)
 {
 	struct scan_result *x = s->n ? &s->media[s->n - 1] : NULL;
@@ -152,7 +172,8 @@ static int take(struct scan *s, const struct wire_frame *f, const struct scan_re
 		return take_bad(x, f, e);
 	if (f->type != MSG_SCANNED || msg_scanned_decode(f->data, f->len, &x->sum, e) < 0)
 		return err_set(e, ERR_INTEGRITY, "message type %u does not belong here", f->type);
-	x->complete = true;
+	x->complete = x->sum.done;
+	show(s, x, q);
 	return 0;
 }
 
@@ -232,7 +253,6 @@ static int send_witnesses(struct scan *s, const struct witness_set *set, struct 
 int scan_search(struct scan *s, const struct scan_request *q, struct err *e)
 {
 	struct msg_scan_begin begin = { .witnesses = q->set->n, .flags = q->flags, .hits_max = q->hits_max, .reads = q->reads };
-	struct run_progress p = { .stage = "scan", .dataset = q->dataset };
 	OWN_BUF struct buf b = BUF_INIT;
 
 	memcpy(begin.key, q->set->key.bytes, sizeof(begin.key));
@@ -241,6 +261,5 @@ int scan_search(struct scan *s, const struct scan_request *q, struct err *e)
 	msg_scan_begin_encode(&b, &begin);
 	if (send(s, MSG_SCAN_BEGIN, &b, e) < 0 || send_witnesses(s, q->set, e) < 0 || wire_end(s->session->wire, WIRE_DATA, e) < 0)
 		return -1;
-	run_show_progress(s->r, &p);
 	return take_all(s, q, e);
 }

@@ -45,6 +45,7 @@ void scan_close(struct scan *s);
  * system is first asked to empty its journal or trim its free space.
  */
 int scan_open(struct scan *s, struct run *r, const char *host, const char *root, const char *on, bool settle, struct err *e) MUST_CHECK;
+/* Hits in the workspace's own files count apart (sum.own), where the medium is that of this host. */
 /* How the files are kept; their extents follow one after the other.  n at most 128; out[i].v is owned by the caller. */
 #define SCAN_MAP_MAX 128
 int scan_map(struct scan *s, const char *const *paths, size_t n, struct msg_mapped *out, struct err *e) MUST_CHECK;

@@ -185,19 +185,26 @@ void msg_scanned_encode(struct buf *b, const struct msg_scanned *m)
 	for (int i = 0; i < MSG_SCAN_CLASSES; i++)
 		buf_put_varint(b, m->hits[i]);
 	buf_put_varint(b, m->bad);
+	buf_put_varint(b, m->own);
 	buf_put_varint(b, m->ns);
+	buf_put_u8(b, m->done);
 }
 
 int msg_scanned_decode(const void *p, size_t n, struct msg_scanned *m, struct err *e)
 {
 	struct view v = view_of(p, n);
+	uint8_t done;
 
 	m->bytes = view_varint(&v);
 	m->reads = view_varint(&v);
 	for (int i = 0; i < MSG_SCAN_CLASSES; i++)
 		m->hits[i] = view_varint(&v);
 	m->bad = view_varint(&v);
+	m->own = view_varint(&v);
 	m->ns = view_varint(&v);
+	done = view_u8(&v);
+	m->done = done == 1;
+	v.failed |= done > 1;
 	return msg_done_view(&v, "SCANNED", e);
 }
 

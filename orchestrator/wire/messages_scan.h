@@ -13,7 +13,7 @@ enum msg_scan_type {
 	MSG_HIT = 103,		/* <- scan: struct msg_hit */
 	MSG_BAD = 104,		/* <- scan: struct msg_bad */
 	MSG_FOUND = 105,	/* <- scan: struct msg_found */
-	MSG_SCANNED = 106,	/* <- scan: struct msg_scanned, the last one of each medium */
+	MSG_SCANNED = 106,	/* <- scan: struct msg_scanned: so far, once a second; the last one of a medium is done */
 	MSG_MAP = 107,		/* -> scan, before MSG_SCAN_BEGIN: varint index, path; <- scan: struct msg_mapped */
 	MSG_CANARY = 108,	/* -> erase: struct msg_canary; <- erase: the same, with what was done */
 	MSG_SETTLED = 109	/* <- scan: bytes text: what was asked of the file system before the scan (empty: nothing) */
@@ -83,7 +83,9 @@ struct msg_scanned {
 	uint64_t reads;				/* random ones */
 	uint64_t hits[MSG_SCAN_CLASSES];	/* by class of witness */
 	uint64_t bad;				/* bytes that could not be read */
+	uint64_t own;				/* hits in what --own names; they are in none of the other counts */
 	uint64_t ns;				/* it took */
+	bool done;				/* searched to its end */
 };
 void msg_scanned_encode(struct buf *b, const struct msg_scanned *m);
 int msg_scanned_decode(const void *p, size_t n, struct msg_scanned *m, struct err *e) MUST_CHECK;

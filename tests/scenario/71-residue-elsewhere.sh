@@ -44,6 +44,24 @@ jq -e '.hits > 0 and .verdict == "residue-found" and (.hit_list | all(.dataset =
 	and ([.hit_list[].path] | unique | length >= 12)' "$OUT" >/dev/null || fail "residue: $(cat "$OUT")"
 umount "$M"
 
+part "waybill's own archive on the medium that is cleared: told, and no residue"
+M=$TOP/m-own; cell_mount
+mkdir "$M/src"; random_files "$M/src"; sync -f "$M"
+other=$WS; WS=$M/ws; bare 0 init "$WS"
+PLAN=own MORE='clear: {require: performed-not-provable}' retirement "local:$M/src" >"$TOP/own.yaml"
+expect 3 run "$TOP/own.yaml"
+expect 0 approve own clear --as zhang --key "$KEYS/zhang"; expect 0 approve own clear --as li --key "$KEYS/li"
+fstrim "$M" || skip 'no fstrim here'	# what the restore test put there and removed is residue indeed
+expect 0 run "$TOP/own.yaml"
+expect 0 --json certificate own
+jq -e '(.verdict | startswith("cleared-")) and .residue[0].own_copies > 0 and .residue[0].hits == 0' "$OUT" >/dev/null || fail "$(jq -c '{verdict, residue}' "$OUT")"
+cp -r "$WS/.waybill/store" "$M/stolen"; sync -f "$M"
+part '... but a copy of that archive is'
+expect 4 --json residue own --on "$DEV"
+jq -e '.hits > 0 and (.hit_list | all(.owner | contains("/stolen/")))' "$OUT" >/dev/null || fail "residue: $(cat "$OUT")"
+WS=$other
+umount "$M"
+
 part 'tmpfs has no raw medium: performed, not provable'
 mkdir -p "$TOP/tmpfs"; mount -t tmpfs none "$TOP/tmpfs" || skip 'no tmpfs here'
 mkdir "$TOP/tmpfs/src"; random_files "$TOP/tmpfs/src"
