@@ -112,11 +112,74 @@ static void missing_results_and_an_empty_inventory_are_unknown(void **state)
 	assert_int_equal(t.bytes, 4096);
 }
 
+static enum verdict measured(const struct clear_measure *m)
+{
+	const char *why = NULL;
+	enum verdict v = clear_measure_verdict(m, &why);
+
+	assert_non_null(why);
+	return v;
+}
+
+static void only_a_whole_good_search_clears(void **state)
+{
+	const struct clear_measure good = { .raw = true, .direct = true, .full = true, .gone = true };
+	struct clear_measure m = good;
+
+	(void)state;
+	assert_int_equal(measured(&m), VERDICT_CLEARED_FULL);
+	m.full = false;
+	assert_int_equal(measured(&m), VERDICT_CLEARED_SAMPLED);
+	m.guest = true;
+	assert_int_equal(measured(&m), VERDICT_CLEARED_GUEST_LEVEL);
+	m.blind = true;
+	assert_int_equal(measured(&m), VERDICT_BLIND);
+	/* Each of these alone takes every cleared-* away. */
+	for (int i = 0; i < 6; i++) {
+		m = good;
+		m.raw = i != 0;
+		m.direct = i != 1;
+		m.gone = i != 2;
+		m.bad = i == 3 ? 512 : 0;
+		m.blind = i == 4;
+		m.hits = i == 5;
+		assert_int_equal(measured(&m), i == 4 ? VERDICT_BLIND : i == 5 ? VERDICT_RESIDUE_FOUND : VERDICT_UNKNOWN);
+	}
+	/* What was found is found, whatever else failed. */
+	m = (struct clear_measure){ .hits = 1, .blind = true, .bad = 512 };
+	assert_int_equal(measured(&m), VERDICT_RESIDUE_FOUND);
+	assert_int_equal(measured(&(struct clear_measure){ .raw = false }), VERDICT_UNKNOWN);
+}
+
+static void gone_is_every_object(void **state)
+{
+	struct clear_tally t = TALLY_INIT;
+	struct msg_erased r = good();
+
+	(void)state;
+	assert_false(clear_tally_gone(&t, 0));
+	clear_tally_add(&t, ENTRY_FILE, 4096, &r);
+	assert_true(clear_tally_gone(&t, 1));
+	assert_false(clear_tally_gone(&t, 2));
+	r.state = MSG_ERASE_ABSENT;
+	clear_tally_add(&t, ENTRY_FILE, 4096, &r);
+	assert_true(clear_tally_gone(&t, 2));
+	for (int s = MSG_ERASE_CHANGED; s <= MSG_ERASE_FAILED; s++) {
+		struct clear_tally one = TALLY_INIT;
+
+		r.state = (enum msg_erase_state)s;
+		clear_tally_add(&one, ENTRY_FILE, 4096, &r);
+		assert_false(clear_tally_gone(&one, 1));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_those_of_the_contract_best_first),
 		cmocka_unit_test(exit_code_follows_what_was_required),
+		cmocka_unit_test(only_a_whole_good_search_clears),
+		cmocka_unit_test(gone_is_every_object),
 		cmocka_unit_test(one_incomplete_object_makes_it_unknown),
 		cmocka_unit_test(without_rights_reading_through_the_file_counts),
 		cmocka_unit_test(what_holds_no_content_only_has_to_be_gone),
