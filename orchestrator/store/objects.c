@@ -174,6 +174,7 @@ void store_close(struct store *s)
 		(void)close(s->tmp_fd);
 	(void)pthread_mutex_destroy(&s->lock);
 	(void)pthread_mutex_destroy(&s->sync_lock);
+	free(s->spare);
 	free(s->dir);
 	free(s);
 }

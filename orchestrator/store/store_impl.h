@@ -25,6 +25,7 @@ struct store {
 	int objects_fd, tmp_fd;		/* owned */
 	pthread_mutex_t sync_lock;	/* held for a whole sync: a second one must not return before the first is done */
 	pthread_mutex_t lock;		/* of what follows */
+	uint8_t *spare;			/* owned: a buffer between two objects */
 	struct waiting *first;		/* not yet under objects/; a sync takes them off only once they are */
 	size_t waiting;
 	bool broken;

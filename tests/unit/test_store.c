@@ -116,6 +116,38 @@ static void an_object_is_named_by_its_bytes_and_read_back(void **state)
 	assert_int_equal(store_check(s, STORE_DOC, &id, &e), 0);
 }
 
+/* Whole parts go past the page cache, the rest does not: every border between them, in pieces of any size. */
+static void objects_of_any_length_come_back(void **state)
+{
+	static const size_t lengths[] = { 0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20, (3 << 20) + 4097 };
+	OWN_FREE uint8_t *p = malloc(4 << 20);
+	struct store *s = opened();
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_non_null(p);
+	random_bytes(p, 4 << 20);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		OWN_BUF struct buf b = BUF_INIT;
+		struct store_put *w;
+		struct object_id id;
+		uint64_t stored;
+
+		assert_int_equal(store_put_begin(s, STORE_SLICE, &w, &e), 0);
+		for (size_t at = 0, k; at < lengths[i]; at += k) {
+			k = lengths[i] - at < 300001 ? lengths[i] - at : 300001;
+			assert_int_equal(store_put_write(w, p + at, k, &e), 0);
+		}
+		assert_int_equal(store_put_commit(w, &id, &stored, &e), 0);
+		assert_int_equal(stored, lengths[i]);
+		assert_int_equal(store_sync(s, &e), 0);
+		assert_int_equal(store_get_bytes(s, STORE_SLICE, &id, 4 << 20, &b, &e), 0);
+		assert_int_equal(b.len, lengths[i]);
+		assert_memory_equal(b.data ? b.data : "", p, b.len);
+	}
+	store_close(s);
+}
+
 static void nothing_stands_under_objects_before_it_is_durable(void **state)
 {
 	(void)state;
@@ -462,6 +494,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(an_object_is_named_by_its_bytes_and_read_back), T(nothing_stands_under_objects_before_it_is_durable),
+		T(objects_of_any_length_come_back), T(nothing_stands_under_objects_before_it_is_durable),
 		T(many_waiting_objects_are_synced_by_themselves), T(what_was_never_synced_is_gone_after_close),
 		T(a_damaged_object_is_noticed_by_every_reader), T(a_damaged_object_is_replaced_when_it_is_written_again),
 		T(an_object_that_is_there_is_kept), T(files_of_dead_writers_go_and_those_of_live_ones_stay),
