@@ -494,7 +494,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(an_object_is_named_by_its_bytes_and_read_back), T(nothing_stands_under_objects_before_it_is_durable),
-		T(objects_of_any_length_come_back), T(nothing_stands_under_objects_before_it_is_durable),
+		T(objects_of_any_length_come_back),
 		T(many_waiting_objects_are_synced_by_themselves), T(what_was_never_synced_is_gone_after_close),
 		T(a_damaged_object_is_noticed_by_every_reader), T(a_damaged_object_is_replaced_when_it_is_written_again),
 		T(an_object_that_is_there_is_kept), T(files_of_dead_writers_go_and_those_of_live_ones_stay),
