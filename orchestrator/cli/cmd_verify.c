@@ -44,6 +44,8 @@ static int verdict_err(const struct job *j, const struct verify_result *v, struc
 		    verify_side_name(v->side), v->difference_total, v->differences[0].path, v->differences[0].what);
 		if (strcmp(v->differences[0].what, "extra") == 0)
 			return err_hint(e, "nothing that waybill did not bring is removed by it");
+		if (v->side == VERIFY_ARCHIVE)
+			return err_hint(e, "waybill run %s reads it at the source and sends it again, as long as the source has it", j->plan->name);
 		return v->side == VERIFY_TARGET ? err_hint(e, "waybill run %s sends what differs again", j->plan->name) : -1;
 	}
 	return err_set(e, ERR_UNVERIFIED, "dataset %s version %" PRIu64 " at the %s: %" PRIu64 " entries could not be verified, first %s: %s", v->dataset,
@@ -65,7 +67,7 @@ static int one(struct job *j, const struct plan_dataset *d, struct verify_option
 		(void)json_array_append_new(list, verify_json(&v, VERIFY_KEPT));
 		if (!o.cached && verify_record(&j->run, "verify", &v, &e) < 0)
 			r = -1;
-		else if (newest && o.side == VERIFY_TARGET && resend_note(&j->run, &v, &e) < 0)
+		else if (newest && resend_note(&j->run, &v, &e) < 0)
 			r = -1;
 		else
 			r = verdict_err(j, &v, &e);

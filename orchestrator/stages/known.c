@@ -91,13 +91,20 @@ int known_open(const struct workspace *w, const char *plan, const char *dataset,
  */
 static bool usable(const struct entry *en) { return en->outcome != ENTRY_SKIPPED; }
 
+static bool is_resent(const struct known *k, const struct entry *en)
+{
+	/* The further names of an inode are made anew with the first, or they would stay with the one that was there. */
+	return u64set_has(&k->resend, RESEND_ALL) || u64set_has(&k->resend, u64set_key(en->path, en->path_len)) ||
+	    (en->link_to && u64set_has(&k->resend, u64set_key(en->link_to, strlen(en->link_to))));
+}
+
 /*
  * What was found different at the target is to be sent again.  A file stays known by name (so that its end is noticed) but
  * without what would save reading or sending it; other entries are simply not known.
  */
 static bool keep_known(const struct known *k, struct known_item *it)
 {
-	if (it->acked || (!u64set_has(&k->resend, RESEND_ALL) && !u64set_has(&k->resend, u64set_key(it->entry.path, it->entry.path_len))))
+	if (it->acked || !is_resent(k, &it->entry))
 		return true;
 	if (it->entry.type != ENTRY_FILE || it->entry.link_to)
 		return false;

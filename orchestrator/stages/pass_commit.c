@@ -15,6 +15,7 @@
 #include "log.h"
 #include "names.h"
 #include "path.h"
+#include "resend.h"
 #include "sys.h"
 
 struct output {
@@ -269,6 +270,8 @@ int pass_commit(struct pass *p, struct err *e)
 	if (record(p, &o, facts, e) < 0)
 		return -1;
 	drop_old_scan(p);
+	if (resend_healed(p->r, p->d->name, e) < 0)
+		return -1;
 	if (p->sent)
 		sent_clear(p->sent);
 	if (block_pass_done(p->r, p->d, e) < 0 || blocks_prune(p->blocks, &p->contents, e) < 0)

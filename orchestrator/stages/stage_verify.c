@@ -32,7 +32,7 @@ static int verify_side(struct run *r, const struct plan_dataset *d, enum verify_
 		return -1;
 	if (v.foreign_total)
 		log_warn("%s: %" PRIu64 " foreign entries at the target stay there, first %s", d->name, v.foreign_total, v.foreign[0]);
-	if ((side == VERIFY_TARGET && resend_note(r, &v, e) < 0) || verify_record(r, "verify", &v, e) < 0)
+	if (resend_note(r, &v, e) < 0 || verify_record(r, "verify", &v, e) < 0)
 		return -1;
 	return verdict(r, &v, e);
 }
