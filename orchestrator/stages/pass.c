@@ -385,12 +385,26 @@ static int receive(struct pass *p, struct err *e)
 
 /* ---- the whole pass ---- */
 
+/* "fsid:inode" */
+static bool same_root(const char *a, const char *b)
+{
+	const char *x = strchr(a, ':'), *y = strchr(b, ':');
+
+	return x && y && strcmp(x, y) == 0;
+}
+
 static int check_identity(struct pass *p, const struct version_summary *last, struct err *e)
 {
 	char place[PLACE_NAME];
 
 	if (!p->last || strcmp(last->identity, p->source->ready.identity) == 0 || p->r->o->amend)
 		return 0;
+	/* A snapshot that a hook takes for each pass is another file system every time (btrfs), with the same root. */
+	if (p->r->plan->hooks[POINT_BEFORE_COPY].n && same_root(last->identity, p->source->ready.identity)) {
+		log_info("%s is another file system than at version %" PRIu64 "; before-copy hooks may have made it",
+		    place_name(p->d->from.host, p->d->from.path, place), p->last);
+		return 0;
+	}
 	err_set(e, ERR_REFUSED, "%s is another directory or file system than at version %" PRIu64 " (%s, was %s)",
 	    place_name(p->d->from.host, p->d->from.path, place), p->last, p->source->ready.identity, last->identity);
 	return err_hint(e, "is it mounted? If the source was moved on purpose, run again with --amend REASON");

@@ -19,11 +19,15 @@ static void say_resolved(const json_t *facts, const char *place)
 		log_warn("%s leads through a symlink to %s: that place is meant", place, place_fact(facts, "resolved"));
 }
 
-static int check_source(const struct plan_dataset *d, const json_t *facts, struct err *e)
+static int check_source(const struct run *r, const struct plan_dataset *d, const json_t *facts, struct err *e)
 {
 	char place[PLACE_NAME];
 
 	place_name(d->from.host, d->from.path, place);
+	if (strcmp(place_fact(facts, "exists"), "no") == 0 && r->plan->hooks[POINT_BEFORE_COPY].n) {
+		log_info("%s does not exist yet; before-copy hooks may make it", place);
+		return 0;
+	}
 	if (strcmp(place_fact(facts, "exists"), "no") == 0) {
 		err_set(e, ERR_REFUSED, "%s does not exist", place);
 		return err_hint(e, "is it mounted? correct datasets.%s.files.from, or mount it", d->name);
@@ -124,7 +128,7 @@ static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets
 	if (place_facts(r, d->from.host, d->from.path, &facts, e) < 0)
 		return -1;
 	(void)json_object_set_new(entry, "from", facts);
-	if (check_source(d, facts, e) < 0)
+	if (check_source(r, d, facts, e) < 0)
 		return -1;
 	return (d->to.host && look_at_target(r, d, entry, e) < 0) || announce(r, d, entry, e) < 0 ? -1 : 0;
 }
