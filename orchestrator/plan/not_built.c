@@ -13,9 +13,6 @@ static int check_dataset(const struct plan *p, const struct plan_dataset *d, str
 {
 	if (d->kind == DATASET_BLOCK)
 		return plan_stage_index(p, STAGE_CLEAR) < 0 ? 0 : no(e, p, d->pos, "clearing of block datasets");
-	if (d->kind != DATASET_FILES)
-		return no(e, p, d->pos, d->kind == DATASET_COMMAND ?
-		    "datasets of kind command" : "datasets of kind database");
 	return 0;
 }
 

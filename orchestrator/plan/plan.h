@@ -144,6 +144,7 @@ struct plan_command {
 struct plan_database {
 	enum plan_driver driver;
 	const char *name;		/* of the database; a path for sqlite */
+	const char *to_name;		/* what it is called at the target, or NULL = name */
 	const char *user;		/* or NULL */
 	bool globals;
 };

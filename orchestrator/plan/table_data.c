@@ -140,16 +140,24 @@ static const struct schema command_schema = { "a command", FIELDS(command_fields
 
 #define IN_DATABASE(member) (FIELD(plan_dataset, database) + FIELD(plan_database, member))
 
+static const char *database_text(struct reader *r, const struct ynode *n)
+{
+	if (!node_scalar(r, n, "the database's name") || !node_no_password(r, n))
+		return NULL;
+	if (*n->text && n->text[0] != '-' && !scalar_has_control(n->text))
+		return reader_strndup(r, n->text, strlen(n->text));
+	node_fault(r, n, NULL, "\"%s\" cannot be the name of a database", n->text);
+	return NULL;
+}
+
 static void database_name(struct reader *r, void *obj, const struct ynode *n)
 {
-	struct plan_dataset *d = obj;
+	((struct plan_dataset *)obj)->database.name = database_text(r, n);
+}
 
-	if (!node_scalar(r, n, "the database's name") || !node_no_password(r, n))
-		return;
-	if (!*n->text || n->text[0] == '-' || scalar_has_control(n->text))
-		node_fault(r, n, NULL, "\"%s\" cannot be the name of a database", n->text);
-	else
-		d->database.name = reader_strndup(r, n->text, strlen(n->text));
+static void database_to_name(struct reader *r, void *obj, const struct ynode *n)
+{
+	((struct plan_dataset *)obj)->database.to_name = database_text(r, n);
 }
 
 static const struct field database_fields[] = {
@@ -157,6 +165,7 @@ static const struct field database_fields[] = {
 	{ .key = "from", .type = F_HOSTPLACE, .at = FIELD(plan_dataset, from), .required = true },
 	{ .key = "to", .type = F_HOSTPLACE, .at = FIELD(plan_dataset, to) },
 	{ .key = "name", .type = F_CUSTOM, .at = IN_DATABASE(name), .required = true, .custom = database_name },
+	{ .key = "name_to", .type = F_CUSTOM, .at = IN_DATABASE(to_name), .custom = database_to_name },
 	{ .key = "user", .type = F_TEXT, .at = IN_DATABASE(user) },
 	{ .key = "globals", .type = F_BOOL, .at = IN_DATABASE(globals) },
 };

@@ -98,6 +98,12 @@ int exec_finish(struct exec *x, struct msg_exec_end *end, struct err *e)
 	return 0;
 }
 
+void exec_cancel(struct exec *x)
+{
+	if (x->session->wire)
+		wire_cancel(x->session->wire);
+}
+
 void exec_close(struct exec *x)
 {
 	if (!x)

@@ -37,6 +37,8 @@ int exec_end_input(struct exec *x, struct err *e) MUST_CHECK;
 int exec_read(struct exec *x, struct wire_frame *f, struct err *e) MUST_CHECK;
 /* Drops output that is left, waits for its end.  0: *end tells it (dispose it); the agent's end record was good. */
 int exec_finish(struct exec *x, struct msg_exec_end *end, struct err *e) MUST_CHECK;
+/* Wakes whoever reads or writes, with ERR_CANCELLED; the command is killed when the agent notices.  Any thread. */
+void exec_cancel(struct exec *x);
 void exec_close(struct exec *x);	/* NULL is fine */
 static inline void exec_closep(struct exec **x) { exec_close(*x); }
 

@@ -505,7 +505,7 @@ static int run_pass(struct pass *p, struct err *e)
 	return pass_commit(p, e);
 }
 
-static void pass_free(struct pass *p)
+void pass_free(struct pass *p)
 {
 	struct err ignored = ERR_INIT;
 

@@ -186,7 +186,7 @@ static json_t *version_json(struct pass *p)
 	    "entries", (json_int_t)t->entries, "files", (json_int_t)t->files, "dirs", (json_int_t)t->dirs,
 	    "bytes", (json_int_t)t->bytes, "skipped", (json_int_t)t->skipped, "unsettled", (json_int_t)t->unsettled,
 	    "failed", (json_int_t)t->failed, "root", root, "root_sm3", sm3,
-	    "identity", p->source->ready.identity, "at", clock_text(clock_now_ns() / 1000000000, p->r->plan->timezone, at),
+	    "identity", p->source ? p->source->ready.identity : "", "at", clock_text(clock_now_ns() / 1000000000, p->r->plan->timezone, at),
 	    "balance", balance_json(&r->balance), "objects", (json_int_t)r->objects, "stored", (json_int_t)r->stored,
 	    "added", (json_int_t)r->added, "changed", (json_int_t)r->changed, "removed", (json_int_t)r->gone, "seconds", r->seconds);
 }
@@ -274,7 +274,7 @@ int pass_commit(struct pass *p, struct err *e)
 		return -1;
 	if (p->sent)
 		sent_clear(p->sent);
-	if (block_pass_done(p->r, p->d, e) < 0 || blocks_prune(p->blocks, &p->contents, e) < 0)
+	if (block_pass_done(p->r, p->d, e) < 0 || (p->blocks && blocks_prune(p->blocks, &p->contents, e) < 0))
 		return -1;
 	return state_ack_clear(p->r->w->state, p->r->plan->name, p->d->name, e);
 }

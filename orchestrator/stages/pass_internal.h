@@ -118,6 +118,8 @@ struct pass {
 	struct pass_result result;
 };
 
+void pass_free(struct pass *p);
+
 /* pass_objects.c */
 int pass_object_begin(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int pass_object_data(struct pass *p, const struct wire_frame *f, struct err *e) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include "hooks.h"
 #include "limit.h"
 #include "log.h"
+#include "made.h"
 #include "pass.h"
 #include "persist.h"
 #include "places.h"
@@ -13,13 +14,6 @@
 #include "runner.h"
 #include "verify.h"
 #include "window.h"
-
-static int wants_files(const struct plan_dataset *d, struct err *e)
-{
-	if (d->kind == DATASET_FILES || d->kind == DATASET_BLOCK)
-		return 0;
-	return err_set(e, ERR_PERMANENT, "dataset %s: %s datasets are not built yet", d->name, plan_dataset_kind_name(d->kind));
-}
 
 /* A pass is read back where it was written; what differs is sent again by the next pass. */
 static int read_back(struct run *r, const struct plan_dataset *d, const char *stage, struct err *e)
@@ -77,7 +71,8 @@ static int one_pass(struct run *r, const struct plan_dataset *d, const char *sta
 	struct pass_act act = { r, d, stage, &res, false };
 
 	limit_frozen(r, strcmp(stage, "final") == 0);
-	if (wants_files(d, e) < 0 || persist(r, pass_once, &act, e) < 0)
+	/* What a command was fed with cannot be taken back: such a pass is not tried again by itself. */
+	if ((made_is(d) ? made_pass_run(r, d, stage, &res, e) : persist(r, pass_once, &act, e)) < 0)
 		return -1;
 	s->blocked += res.blocked;
 	s->unsettled += res.balance.unsettled;
@@ -91,15 +86,26 @@ static int one_pass(struct run *r, const struct plan_dataset *d, const char *sta
 		log_warn("%s: known losses at the target: %s", d->name, res.losses);
 	if (res.problems)
 		log_warn("%s: %" PRIu64 " entries could not be kept as they are at the target; verify names them", d->name, res.problems);
-	if (strcmp(stage, "copy") == 0 && r->plan->passes.verify && d->to.host)
+	if (strcmp(stage, "copy") == 0 && r->plan->passes.verify && d->to.host && !made_is(d))
 		return read_back(r, d, "verify", e);
 	return 0;
+}
+
+/* A migration without freeze has nothing to do in its final pass that the live passes did not, but what is taken once. */
+static bool is_due(const struct run *r, const struct plan_dataset *d, const char *stage)
+{
+	bool frozen = r->plan->kind != PLAN_MIGRATION || r->plan->hooks[POINT_FREEZE].n;
+
+	if (strcmp(stage, "final") == 0 && !frozen)
+		return made_is(d) && !made_due(d, "copy");
+	return !made_is(d) || made_due(d, stage);
 }
 
 static int every_dataset(struct run *r, const char *stage, struct sums *s, struct err *e)
 {
 	for (size_t i = 0; i < r->plan->ndatasets; i++)
-		if (runner_wants(r, &r->plan->datasets[i]) && one_pass(r, &r->plan->datasets[i], stage, s, e) < 0)
+		if (runner_wants(r, &r->plan->datasets[i]) && is_due(r, &r->plan->datasets[i], stage) &&
+		    one_pass(r, &r->plan->datasets[i], stage, s, e) < 0)
 			return -1;
 	return 0;
 }
@@ -169,8 +175,11 @@ int stage_final(struct run *r, struct err *e)
 {
 	struct sums s = { .blocked = 0 };
 
-	/* A migration without freeze has nothing that the live passes did not do. */
-	if (r->plan->kind == PLAN_MIGRATION && !r->plan->hooks[POINT_FREEZE].n)
+	bool any = false;
+
+	for (size_t i = 0; i < r->plan->ndatasets; i++)
+		any |= is_due(r, &r->plan->datasets[i], "final");
+	if (!any)
 		return 0;
 	if (pass_over_all(r, "final", 1, &s, e) < 0)
 		return -1;

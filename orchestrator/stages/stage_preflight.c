@@ -6,6 +6,7 @@
 #include "block_place.h"
 #include "foreign.h"
 #include "log.h"
+#include "made.h"
 #include "loss_survey.h"
 #include "overlap.h"
 #include "places.h"
@@ -123,8 +124,8 @@ static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets
 	(void)json_object_set_new(datasets, d->name, entry);
 	if (d->kind == DATASET_BLOCK)
 		return block_preflight(r, d, entry, e);
-	if (d->kind != DATASET_FILES)
-		return err_set(e, ERR_PERMANENT, "dataset %s: %s datasets are not built yet", d->name, plan_dataset_kind_name(d->kind));
+	if (made_is(d))
+		return made_preflight(r, d, entry, e);
 	if (place_facts(r, d->from.host, d->from.path, &facts, e) < 0)
 		return -1;
 	(void)json_object_set_new(entry, "from", facts);

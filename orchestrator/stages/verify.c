@@ -13,6 +13,7 @@
 #include "esc.h"
 #include "foreign.h"
 #include "log.h"
+#include "made.h"
 #include "loss_survey.h"
 #include "owners.h"
 #include "pack.h"
@@ -571,6 +572,8 @@ static int attempt(void *ctx, struct err *e)
 
 	verify_result_dispose(v);	/* of an attempt whose connection was lost */
 	*v = fresh;
+	if (made_is(a->d) && a->o->side != VERIFY_ARCHIVE && !a->o->path)
+		return made_verify(a->r, a->d, a->o, v, e);
 	return a->o->side == VERIFY_ARCHIVE ? verify_archive(a->r, a->d, a->o, v, e) : verify_place(a->r, a->d, a->o, v, e);
 }
 

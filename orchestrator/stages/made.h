@@ -1,0 +1,76 @@
+/*
+ * made - datasets that are no files but what commands say: `command`, and `database` with its drivers.
+ *
+ * A version of one is a small tree: "." and a file for each part.  A part is what one command at the source writes; another command may
+ * be fed with it at the target.  The part "fingerprint" is fed to nobody: the same command is run at the target and must say the same.
+ *
+ *   made_open -> made_preflight | made_pass_run | verification -> made_dispose
+ */
+#ifndef MADE_H
+#define MADE_H
+
+#include "exec.h"
+#include "pass.h"
+#include "redact.h"
+#include "verify.h"
+
+#define MADE_FINGERPRINT "fingerprint"
+#define MADE_PARTS 4
+
+struct made_command {
+	const char **argv;		/* owned array, NULL-terminated; NULL: there is none */
+	const char *input;		/* for its standard input; NULL: nothing, or what it is fed with */
+};
+
+struct made_part {
+	const char *name;		/* of its entry; parts are in walk order */
+	struct made_command run, feed;
+	struct made_command again;	/* the fingerprint at the target, where that is not the same command */
+	int order;			/* 0: fed before the target is prepared, 1: after that */
+};
+
+struct made {
+	struct run *r;			/* borrowed */
+	const struct plan_dataset *d;
+	struct made_part parts[MADE_PARTS];
+	size_t count;
+	const char *user;		/* or NULL */
+	char **env;			/* owned, "NAME=value"; secrets in clear */
+	struct redactor *redactor;	/* owned */
+	char **words;			/* owned: strings of argv that were made */
+	size_t word_count;
+	/* A driver's own, or NULL: what has to be so before a byte moves; what has to be there before the feed. */
+	int (*preflight)(struct made *m, json_t *facts, struct err *e);
+	int (*prepare)(struct made *m, struct err *e);
+};
+
+bool made_is(const struct plan_dataset *d);		/* a dataset of that sort */
+bool made_due(const struct plan_dataset *d, const char *stage);	/* is it taken in this stage: "copy" or "final" */
+int made_open(struct run *r, const struct plan_dataset *d, struct made *m, struct err *e) MUST_CHECK;
+void made_dispose(struct made *m);
+#define OWN_MADE OWN(made_dispose)
+const struct made_part *made_part(const struct made *m, const char *name);	/* NULL: there is none */
+
+/* For drivers: a formatted string that lives as long as m; NULL: memory is short. */
+const char *made_word(struct made *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A command of words up to a NULL; argv NULL afterwards: memory is short. */
+struct made_command made_command(const char *input, ...) __attribute__((sentinel));
+struct made_part *made_add(struct made *m, const char *name, int order);
+
+/* The command at host, its standard output into out (at most limit bytes).  ERR_PERMANENT when it did not end well, with what it said last. */
+int made_ask(struct made *m, const char *host, const struct made_command *c, size_t limit, struct buf *out, struct err *e) MUST_CHECK;
+/* The failure of a command that ended, as *e: place, how it ended, the last line of its standard error, without secrets. */
+int made_failed(struct made *m, const char *host, const struct made_command *c, const struct msg_exec_end *end, struct err *e);
+
+int made_preflight(struct run *r, const struct plan_dataset *d, json_t *entry, struct err *e) MUST_CHECK;
+/* As pass_run: a version, fed to the target; nothing is recorded when any command fails. */
+int made_pass_run(struct run *r, const struct plan_dataset *d, const char *stage, struct pass_result *out, struct err *e) MUST_CHECK;
+/* Compares the fingerprint of version v->version with what the side says now.  Differences and what could not be checked go into v. */
+int made_verify(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e) MUST_CHECK;
+
+/* Drivers: fill in parts, preflight and prepare. */
+int driver_postgresql(struct made *m, struct err *e) MUST_CHECK;
+int driver_mariadb(struct made *m, struct err *e) MUST_CHECK;
+int driver_sqlite(struct made *m, struct err *e) MUST_CHECK;
+
+#endif
