@@ -150,10 +150,24 @@ static enum verdict set_up(sqlite3 *db, const char *path, struct err *e)
 	return FAILED;
 }
 
+/*
+ * SQLite would make the file readable for all.  One that is there is not opened here: closing any descriptor of a file ends all
+ * POSIX locks that the process has on it (fcntl(2)), those of another handle of SQLite's included, and the next process to
+ * leave would then remove the log as if it were the last.
+ */
+static int make_private(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(e, "%s", esc_s(path));
+	(void)close(fd);
+	return 0;
+}
+
 static enum verdict try_open(sqlite3 **out, const char *path, struct err *e)
 {
 	OWN_FREE char *mark = beside(path, ".suspect");
-	int fd;
 	enum verdict v;
 
 	*out = NULL;
@@ -163,12 +177,8 @@ static enum verdict try_open(sqlite3 **out, const char *path, struct err *e)
 	}
 	if (access(mark, F_OK) == 0)
 		return DAMAGED;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);	/* SQLite would make it readable for all */
-	if (fd < 0) {
-		err_sys(e, "%s", esc_s(path));
+	if (make_private(path, e) < 0)
 		return FAILED;
-	}
-	(void)close(fd);
 	if (sqlite3_open_v2(path, out, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK) {
 		state_file_error(*out, path, "open", e);
 		v = FAILED;

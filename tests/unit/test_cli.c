@@ -232,8 +232,8 @@ static void failures_are_objects_too_with_json(void **state)
 	OWN_BUF struct buf out = BUF_INIT;
 
 	(void)state;
-	assert_int_equal(waybill(&out, "--json", "rehearse", "x", NULL), 1);
-	assert_non_null(strstr(out.data, "{\"exit\":1,\"class\":\"permanent\",\"reason\":\"rehearse: not built yet\"}\n"));
+	assert_int_equal(waybill(&out, "--json", "report", "x", NULL), 1);
+	assert_non_null(strstr(out.data, "{\"exit\":1,\"class\":\"permanent\",\"reason\":\"report: not built yet\"}\n"));
 }
 
 static void in_top(const char *name, char out[512]) { (void)snprintf(out, 512, "%s/%s", top, name); }

@@ -285,6 +285,31 @@ static void several_handles_wait_for_each_other(void **state)
 		assert_true(good[i]);
 }
 
+/* A second handle in one process must not end the locks of the first: the next process to leave would remove its log. */
+static void another_process_may_come_and_go_beside_two_handles(void **state)
+{
+	struct state *a = opened(), *b = opened();
+	OWN_BUF struct buf got = BUF_INIT;
+	struct err e = ERR_INIT;
+	char log[PATH_MAX + 8];
+
+	(void)state;
+	assert_int_equal(state_set(a, "k", "v", 1, &e), 0);
+	/* A process of its own: what SQLite knows of its locks would come along with a fork. */
+	sql("INSERT INTO value VALUES ('other', x'77', 0)");
+	(void)snprintf(log, sizeof(log), "%s-wal", place);
+	assert_int_equal(access(log, F_OK), 0);
+	state_close(b);
+	if (state_set(a, "k", "x", 1, &e) < 0)
+		fail_msg("%s", e.text);
+	state_close(a);
+	a = opened();
+	if (state_get(a, "k", &got, &e) < 0)
+		fail_msg("%s", e.text);
+	state_close(a);
+	assert_string_equal(got.data, "x");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, make, sweep)
 int main(void)
 {
@@ -293,6 +318,7 @@ int main(void)
 		T(the_file_is_wal_and_says_whose_it_is), T(a_row_with_a_wrong_checksum_is_dropped_and_counted),
 		T(a_damaged_file_is_moved_aside_and_made_afresh), T(damage_that_shows_later_is_cured_by_the_next_open),
 		T(a_newer_file_is_left_alone), T(several_handles_wait_for_each_other),
+		T(another_process_may_come_and_go_beside_two_handles),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
