@@ -27,7 +27,7 @@ expect 0 check "$TOP/move.yaml" --connect
 says "$OUT" 10.77.1.2 10.77.2.2
 
 part 'the link to the target goes down in mid-copy'
-"$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
+WAYBILL_STALL=8 WAYBILL_PATIENCE=4 "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
 SCENARIO_PIDS+=("$pid")
 sleep 1
 ip link set to-new down
