@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "answers.h"
+#include "clock.h"
 #include "esc.h"
 #include "gates.h"
 #include "job.h"
@@ -10,6 +11,7 @@
 #include "output.h"
 #include "places.h"
 #include "runner.h"
+#include "takeover.h"
 #include "version.h"
 
 struct forecast {		/* of the next pass of one dataset */
@@ -141,12 +143,46 @@ static void print_forecast(struct cli_context *c, const struct plan_dataset *d, 
 		out_text(c, "  %" PRIu64 " skipped by rule, %" PRIu64 " cannot be read\n", f->skipped, f->failed);
 	print_losses(c, f->losses);
 	if (f->foreign)
-		out_text(c, "  %" PRIu64 " foreign entries at the target: they stay\n", f->foreign);
+		out_text(c, "  %" PRIu64 " foreign entries at the target: %s\n", f->foreign, d->files.activate != ACTIVATE_SWAP ? "they stay" :
+		    d->files.foreign == FOREIGN_CARRY ? "they are carried into the new tree" : d->files.foreign == FOREIGN_DROP ? "they stay in the old tree" :
+		    "a swap is refused without foreign: drop or carry");
 	if (f->seconds > 0)
 		out_text(c, "  the last pass took %s\n", out_duration(f->seconds, took));
 }
 
-static int show_stages(struct cli_context *c, struct job *j, json_t *stages, struct err *e)
+/* The hooks of a stage, in the order in which it would run them; those that only a failure or roll-back calls stand with freeze. */
+static const enum plan_point *points_of(enum plan_stage s)
+{
+	static const enum plan_point copy[] = { POINT_BEFORE_COPY, POINT_AFTER_COPY, POINT_COUNT }, freeze[] = { POINT_FREEZE, POINT_THAW, POINT_COUNT },
+	    cutover[] = { POINT_CUTOVER, POINT_ROLLBACK, POINT_COUNT }, smoke[] = { POINT_SMOKE, POINT_COUNT }, none[] = { POINT_COUNT };
+
+	switch (s) {
+	case STAGE_COPY: case STAGE_FINAL: return copy;
+	case STAGE_FREEZE: return freeze;
+	case STAGE_CUTOVER: return cutover;
+	case STAGE_SMOKE: return smoke;
+	default: return none;
+	}
+}
+
+static void show_hooks(struct cli_context *c, const struct plan *p, enum plan_stage s, json_t *list)
+{
+	for (const enum plan_point *at = points_of(s); *at != POINT_COUNT; at++)
+		for (size_t i = 0; i < p->hooks[*at].n; i++) {
+			const struct plan_hook *h = &p->hooks[*at].v[i];
+			json_t *hosts = json_array();
+
+			out_text(c, "    %s: %s at", plan_point_name(*at), esc_s(h->run));
+			for (size_t k = 0; k < h->hosts.n; k++) {
+				out_text(c, " %s", h->hosts.v[k]);
+				(void)json_array_append_new(hosts, json_string(h->hosts.v[k]));
+			}
+			out_text(c, "\n");
+			(void)json_array_append_new(list, json_pack("{s:s,s:o,s:o}", "point", plan_point_name(*at), "hook", out_json_text(h->run), "hosts", hosts));
+		}
+}
+
+static void show_stages(struct cli_context *c, struct job *j, json_t *stages)
 {
 	const enum plan_stage *next = runner_next(&j->run);
 
@@ -154,13 +190,32 @@ static int show_stages(struct cli_context *c, struct job *j, json_t *stages, str
 		enum plan_stage s = j->plan->stages[i];
 		const char *name = plan_stage_name(s);
 		bool gate = gate_exists(j->plan, name);
+		json_t *hooks = json_array();
 
-		(void)json_array_append_new(stages, json_pack("{s:s,s:s,s:b}", "name", name, "state", stage_state_name(j->run.standing.stages[s]), "gate", gate));
-		out_text(c, "  %s%s%s%s\n", name, gate ? " (gate)" : "", next == &j->plan->stages[i] ? "  <- the next run begins here" : "",
-		    j->plan->hooks[POINT_FREEZE].n && s == STAGE_FREEZE ? " (hooks)" : "");
+		out_text(c, "  %s%s%s\n", name, gate ? " (gate)" : "", next == &j->plan->stages[i] ? "  <- the next run begins here" : "");
+		show_hooks(c, j->plan, s, hooks);
+		(void)json_array_append_new(stages, json_pack("{s:s,s:s,s:b,s:o}", "name", name, "state", stage_state_name(j->run.standing.stages[s]), "gate", gate,
+		    "hooks", hooks));
 	}
-	(void)e;
-	return 0;
+}
+
+/* How long production would stand still, and what else the freeze would meet. */
+static json_t *show_freeze(struct cli_context *c, struct job *j)
+{
+	const struct plan *p = j->plan;
+	double predicted = takeover_predict(&j->run);
+	char at[CLOCK_TEXT], end[CLOCK_TEXT], took[OUT_SIZE];
+
+	if (!plan_takes_over(p))
+		return json_null();
+	out_text(c, "serving: %s; predicted freeze: %s\n", takeover_serving(&j->run), predicted < 0 ? "unknown before the first pass" : out_duration(predicted, took));
+	if (p->cutover.window.given)
+		out_text(c, "window: %s to %s\n", clock_text(p->cutover.window.start, p->timezone, at), clock_text(p->cutover.window.end, p->timezone, end));
+	if (p->cutover.give_up)
+		out_text(c, "gives up at %s\n", clock_text(p->cutover.give_up, p->timezone, at));
+	if (p->cutover.require_rehearsal && !j->run.standing.rehearsed)
+		out_text(c, "a rehearsal is required and has not been: waybill rehearse %s\n", p->name);
+	return predicted < 0 ? json_null() : json_real(predicted);
 }
 
 static bool asked_for(const struct cli_context *c, const char *name)
@@ -176,14 +231,14 @@ static bool asked_for(const struct cli_context *c, const char *name)
 int cmd_preview(struct cli_context *c, int argc, char **argv, struct err *e)
 {
 	OWN_JOB struct job j = JOB_INIT;
-	json_t *datasets = json_object(), *stages = json_array();
+	json_t *datasets = json_object(), *stages = json_array(), *predicted;
 
 	(void)argc;
 	if (job_watch_signals(&j, e) < 0 || job_open_runner(&j, c, argv[0], true, e) < 0)
 		return -1;
 	out_text(c, "plan %s (%s): nothing is changed by this preview\nstages:\n", j.plan->name, plan_kind_name(j.plan->kind));
-	if (show_stages(c, &j, stages, e) < 0)
-		return -1;
+	show_stages(c, &j, stages);
+	predicted = show_freeze(c, &j);
 	for (size_t i = 0; i < j.plan->ndatasets; i++) {
 		struct forecast f = { .entries = 0 };
 
@@ -198,8 +253,9 @@ int cmd_preview(struct cli_context *c, int argc, char **argv, struct err *e)
 	if (!c->json) {
 		json_decref(datasets);
 		json_decref(stages);
+		json_decref(predicted);
 		return out_finish(e);
 	}
-	return out_json(c, json_pack("{s:s,s:s,s:o,s:o}", "plan", j.plan->name, "kind", plan_kind_name(j.plan->kind), "stages", stages,
-	    "datasets", datasets), e);
+	return out_json(c, json_pack("{s:s,s:s,s:o,s:o,s:o}", "plan", j.plan->name, "kind", plan_kind_name(j.plan->kind), "stages", stages,
+	    "datasets", datasets, "predicted_freeze_s", predicted), e);
 }

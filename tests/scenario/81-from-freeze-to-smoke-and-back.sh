@@ -43,6 +43,8 @@ expect 3 run "$TOP/move.yaml"
 serving source; says "$ERR" '--yes'
 for s in freeze final verify; do expect 2 run "$TOP/move.yaml" --yes --until $s; says "$ERR" --stay-frozen; done
 [ ! -e "$TOP/state/ran" ] || fail "a hook ran: $(ran)"
+expect 0 preview "$TOP/move.yaml"
+says "$OUT" 'freeze: act at old' 'thaw: act at local' 'smoke: act at new' 'predicted freeze' 'serving: source'
 predicted=$(of .predicted_freeze_s)
 jq -en "$predicted > 0 and $predicted < 30" >/dev/null || fail "predicted freeze: $predicted"
 
