@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "esc.h"
+#include "keystream.h"
 #include "output.h"
 #include "suggest.h"
 
@@ -86,6 +87,8 @@ int cli_main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	int code = 0;
 
+	/* Only a matter of speed; here no other thread runs yet. */
+	(void)keystream_install();
 	if (dispatch(&c, argc, argv, &e) < 0) {
 		code = err_exit_code(e.class == ERR_NONE ? ERR_BUG : e.class);
 		if (c.json && !c.printed_json)
