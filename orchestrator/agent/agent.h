@@ -42,6 +42,7 @@ int role_exec(struct agent *a, struct err *e) MUST_CHECK;
 int role_place(struct agent *a, struct err *e) MUST_CHECK;
 int role_survey(struct agent *a, struct err *e) MUST_CHECK;
 /* block.h: the root is a device or an image, and a->root is open on that. */
+int role_wipe(struct agent *a, struct err *e) MUST_CHECK;
 int role_readblock(struct agent *a, struct err *e) MUST_CHECK;
 int role_applyblock(struct agent *a, struct err *e) MUST_CHECK;
 int block_open_source(struct agent *a, struct err *e) MUST_CHECK;

@@ -90,6 +90,21 @@ void device_serials(dev_t dev, struct buf *list)
 		serials_of(fd, 0, list);
 }
 
+void device_model(dev_t dev, struct buf *out)
+{
+	static const char *const places[] = { "device/vendor", "../device/vendor", "device/model", "../device/model" };
+	OWN_BUF struct buf b = BUF_INIT;
+	OWN_FD int fd = -1;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (small_file(fd, places[i], &b))
+			buf_printf(out, "%s%s", out->len ? " " : "", b.data);
+}
+
 /* ---- is this a guest? ---- */
 
 static bool holds(int dir, const char *name, const char *const *words, struct buf *b)

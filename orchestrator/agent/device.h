@@ -12,6 +12,8 @@
 bool device_node(dev_t dev, char out[DEVICE_NODE]);
 /* Appends the serial numbers (else WWIDs) of the device, or of what a stacked one stands on; nothing where none is told. */
 void device_serials(dev_t dev, struct buf *list);
+/* Appends maker and model of the disk, as its driver tells them; nothing where none is told. */
+void device_model(dev_t dev, struct buf *out);
 /* True when this is a virtual machine: then a medium is what its host lets it see.  out says by what it was seen. */
 #define DEVICE_WHY 120
 bool device_guest(char out[DEVICE_WHY]);

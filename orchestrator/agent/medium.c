@@ -120,8 +120,8 @@ static bool is_related(const struct related *r, dev_t dev)
 	return false;
 }
 
-/* One line of mountinfo: how it is mounted, when it is. */
-static enum medium_use use_of_line(const struct related *r, char *line)
+/* One line of mountinfo: how it is mounted, when it is; *point is the mount point, within line. */
+static enum medium_use use_of_line(const struct related *r, char *line, const char **point)
 {
 	char *word[64], *save = NULL, *source;
 	OWN_BUF struct buf raw = BUF_INIT;
@@ -143,10 +143,11 @@ static enum medium_use use_of_line(const struct related *r, char *line)
 		ours = stat(raw.data, &st) == 0 && S_ISBLK(st.st_mode) && is_related(r, st.st_rdev);
 	if (!ours)
 		return MEDIUM_FREE;
+	*point = word[4];
 	return strncmp(word[dash + 3], "rw", 2) == 0 ? MEDIUM_MOUNTED_RW : MEDIUM_MOUNTED_RO;
 }
 
-static enum medium_use use_of_mounts(const struct related *r)
+static enum medium_use use_of_mounts(const struct related *r, struct buf *points)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	struct err ignored = ERR_INIT;
@@ -156,8 +157,11 @@ static enum medium_use use_of_mounts(const struct related *r)
 	if (io_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTS_MAX, &b, &ignored) < 0 || !b.data)
 		return MEDIUM_HELD;	/* nobody knows */
 	for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		enum medium_use one = use_of_line(r, line);
+		const char *point = "";
+		enum medium_use one = use_of_line(r, line, &point);
 
+		if (one != MEDIUM_FREE && points)
+			buf_printf(points, "%s\n", point);
 		if (one > use)
 			use = one;
 	}
@@ -186,7 +190,7 @@ enum medium_use medium_use(const struct stat *st)
 		relate_loops(&r, st);
 	if (r.n == 0)
 		return MEDIUM_FREE;
-	use = use_of_mounts(&r);
+	use = use_of_mounts(&r, NULL);
 	/* Whoever attached an image may write through its device at any time. */
 	if (use == MEDIUM_FREE && !S_ISBLK(st->st_mode))
 		return MEDIUM_HELD;
@@ -194,6 +198,17 @@ enum medium_use medium_use(const struct stat *st)
 		if (held(r.v[i]))
 			use = MEDIUM_HELD;
 	return use;
+}
+
+void medium_mounts(const struct stat *st, struct buf *out)
+{
+	struct related r = { .n = 0 };
+
+	if (S_ISBLK(st->st_mode))
+		relate(&r, st->st_rdev, 0);
+	else
+		relate_loops(&r, st);
+	(void)use_of_mounts(&r, out);
 }
 
 const char *medium_use_name(enum medium_use u)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "buf.h"
+
 /* Bytes of the device or of the regular file; 0 when the kernel does not tell. */
 uint64_t medium_size(const struct stat *st);
 
@@ -16,6 +18,8 @@ enum medium_use {		/* worst last */
 };
 /* Of the device, its partitions and what is stacked on them; of a file: of the loop devices whose file it is. */
 enum medium_use medium_use(const struct stat *st);
+/* Appends where file systems of it are mounted here, as the kernel escapes them, a line each. */
+void medium_mounts(const struct stat *st, struct buf *out);
 const char *medium_use_name(enum medium_use u);	/* "no", "read-only", "held", "read-write" */
 
 #endif

@@ -32,6 +32,7 @@ static const struct role {
 	{ "survey", role_survey, WIRE_DATA, false, true, NULL },
 	{ "readblock", role_readblock, WIRE_DATA, false, true, block_open_source },
 	{ "verifyblock", role_readblock, WIRE_DATA, false, true, block_open_target },
+	{ "wipe", role_wipe, WIRE_ACK, false, true, block_open_target },
 	{ "applyblock", role_applyblock, WIRE_ACK, false, true, block_open_for_writing },
 };
 

@@ -188,3 +188,20 @@ int scope_covers_root(const struct scope *s, const char *host, const char *root,
 		    esc_s(root), esc_s(identity), esc_s(t->value));
 	return 0;
 }
+
+int scope_covers_device(const struct scope *s, const char *host, const char *path, const char *serials, struct err *e)
+{
+	const struct scope_item *t = find(s, SCOPE_DEVICE, host, path);
+	size_t n;
+
+	if (!t)
+		return err_set(e, ERR_REFUSED, "the device %s is not in the signed scope; clearing it needs an authorization that lists it", esc_s(path));
+	if (!(t = find(s, SCOPE_SERIAL, host, path)))
+		return 0;
+	n = strlen(t->value);
+	for (const char *at = serials; (at = strstr(at, t->value)); at += n)
+		if ((at == serials || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+			return 0;
+	return err_set(e, ERR_REFUSED, "%s is another device than the one authorized (serial number %s, signed %s)", esc_s(path),
+	    *serials ? esc_s(serials) : "not known", esc_s(t->value));
+}

@@ -52,5 +52,10 @@ int scope_parse(struct scope *s, const char *text, struct err *e) MUST_CHECK;
  * NULL: not compared).  0, or ERR_REFUSED with the reason.
  */
 int scope_covers_root(const struct scope *s, const char *host, const char *root, const char *identity, struct err *e) MUST_CHECK;
+/*
+ * Is path listed as a device for host (NULL: any)?  Where a "serial:" line for it exists, one of serials (separated by blanks, "" when the
+ * device tells none) must be equal.  0, or ERR_REFUSED with the reason.
+ */
+int scope_covers_device(const struct scope *s, const char *host, const char *path, const char *serials, struct err *e) MUST_CHECK;
 
 #endif

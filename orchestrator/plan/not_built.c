@@ -29,9 +29,7 @@ int plan_not_built(const struct plan *p, struct err *e)
 		return no(e, p, nowhere, "package.encrypt");
 	if (!p->archive.keep)
 		return no(e, p, nowhere, "archive.keep: no");
-	if (p->clear.ndevices)
-		return no(e, p, p->clear.devices[0].pos, "clear.devices");
-	if (p->clear.given && p->clear.method != METHOD_AUTO && p->clear.method != METHOD_OVERWRITE)
-		return no(e, p, nowhere, "clear.method other than overwrite");
+	if (p->clear.given && (p->clear.method == METHOD_SANITIZE || p->clear.method == METHOD_CRYPTO) && !p->clear.ndevices)
+		return no(e, p, nowhere, "clear.method sanitize or crypto without clear.devices");
 	return 0;
 }

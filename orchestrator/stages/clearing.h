@@ -54,6 +54,8 @@ struct clearing {
 	struct run *r;
 	struct clearing_dataset *v;	/* owned, one for each dataset to clear */
 	size_t n;
+	struct clearing_device *devices;	/* owned: clearing_device.h */
+	size_t ndevices;
 	struct clearing_medium *media;	/* owned */
 	size_t nmedia;
 	uint8_t key[WITNESS_KEY];
@@ -112,7 +114,11 @@ json_t *clearing_started(const struct clearing *c, const char *basis);
 json_t *clearing_done(const struct clearing *c, enum verdict verdict);
 /* What could not be measured at this dataset's place: sentences for the certificate. */
 json_t *clearing_limits(const struct clearing *c, const struct clearing_dataset *d);
-/* The overall verdict: the weakest dataset. */
+/* Those of them that come from what the medium is: its storage words (places.h), a guest's disk, flash. */
+json_t *clearing_storage_limits(const char *storage, bool guest, bool flash);
+/* Does what was approved still stand?  Looked at again once a minute. */
+int clearing_still_approved(struct clearing *c, struct err *e) MUST_CHECK;
+/* The overall verdict: the weakest dataset or device. */
 enum verdict clearing_verdict(const struct clearing *c);
 /* Hex digest of what the clear approvals sign. */
 int clearing_basis(struct run *r, char hex[DIGEST_HEX], struct err *e) MUST_CHECK;

@@ -33,16 +33,16 @@ struct erasing {
 	struct run_progress progress;
 };
 
-/* What was approved may expire while the work goes on: looked at again once a minute. */
-static int still_approved(struct erasing *x, struct err *e)
+/* What was approved may expire while the work goes on. */
+int clearing_still_approved(struct clearing *c, struct err *e)
 {
 	OWN_GATE struct gate g = GATE_INIT;
 	OWN_BUF struct buf text = BUF_INIT;
 
-	if (clock_mono_ns() - x->c->gate_checked < GATE_NS)
+	if (clock_mono_ns() - c->gate_checked < GATE_NS)
 		return 0;
-	x->c->gate_checked = clock_mono_ns();
-	if (gate_now(x->c->r, "clear", &g, e) < 0)
+	c->gate_checked = clock_mono_ns();
+	if (gate_now(c->r, "clear", &g, e) < 0)
 		return -1;
 	if (g.open)
 		return 0;
@@ -126,7 +126,7 @@ static int do_batch(struct erasing *x, struct err *e)
 		return 0;
 	if (!x->session)
 		return absent_batch(x, e);
-	if (still_approved(x, e) < 0)
+	if (clearing_still_approved(x->c, e) < 0)
 		return -1;
 	for (size_t i = 0; i < x->n; i++)
 		if (clear_journal_writing(x->journal, x->batch[i].index, e) < 0)

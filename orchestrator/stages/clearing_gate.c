@@ -67,8 +67,6 @@ int clearing_gate(struct clearing *x, struct err *e)
 	struct run *r = x->r;
 	const struct plan_clear *c = &r->plan->clear;
 
-	if (c->ndevices)
-		return err_set(e, ERR_PERMANENT, "plan %s: clearing whole devices is not built yet", r->plan->name);
 	for (size_t i = 0; i < c->datasets.n; i++) {
 		const struct plan_dataset *d = plan_dataset(r->plan, c->datasets.v[i]);
 		const struct standing_dataset *s = standing_dataset(&r->standing, c->datasets.v[i]);

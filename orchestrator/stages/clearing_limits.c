@@ -96,6 +96,14 @@ static void of_storage(json_t *l, const char *storage, bool guest, bool flash)
 	add_limit(l, has_word(storage, "snapshots"), "Snapshots of the file system exist: they keep what was deleted.");
 }
 
+json_t *clearing_storage_limits(const char *storage, bool guest, bool flash)
+{
+	json_t *l = json_array();
+
+	of_storage(l, storage, guest, flash);
+	return l;
+}
+
 json_t *clearing_limits(const struct clearing *c, const struct clearing_dataset *d)
 {
 	const struct clearing_medium *m = clearing_medium_of(c, (size_t)(d - c->v));

@@ -4,6 +4,7 @@
 
 #include "certificate.h"
 #include "clearing.h"
+#include "clearing_device.h"
 #include "clock.h"
 #include "esc.h"
 #include "places.h"
@@ -154,10 +155,10 @@ json_t *clearing_started(const struct clearing *c, const char *basis)
 	}
 	if (digest_sha256(c->scope, strlen(c->scope), digest, &e) == 0)
 		hex_of(digest, DIGEST_LEN, hex);
-	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:o*}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
+	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:o,s:o*}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
 	    "datasets", dataset_rows(c), "facts", plan_facts(c), "objects", objects, "bytes", bytes,
 	    "tool", "waybill " WAYBILL_VERSION, "kernel", c->n ? place_fact(c->v[0].place, "kernel") : "", "hosts", host_rows(c),
-	    "media", clearing_media_json(c), "search", search_facts(c));
+	    "media", clearing_media_json(c), "devices", clearing_devices_json(c), "search", search_facts(c));
 }
 
 /* ---- after the work ---- */
@@ -168,7 +169,13 @@ static enum verdict dataset_verdict(const struct clearing *c, const struct clear
 	const struct clearing_medium *m = clearing_medium_of(c, (size_t)(d - c->v));
 	struct clear_measure measure;
 
+	const struct clearing_device *x = m ? clearing_wiped_medium(c, m) : NULL;
+
 	*why = "no raw medium was searched";
+	if (x) {
+		*why = "its whole device was wiped and read back";
+		return clearing_device_verdict(x);
+	}
 	if (!m || !m->ndevices)
 		return clear_tally_verdict(&d->tally, d->objects);
 	measure = m->measure;
@@ -183,6 +190,8 @@ enum verdict clearing_verdict(const struct clearing *c)
 
 	for (size_t i = 0; i < c->n; i++)
 		worst = verdict_worst(worst, dataset_verdict(c, &c->v[i], &why));
+	for (size_t i = 0; i < c->ndevices; i++)
+		worst = verdict_worst(worst, clearing_device_verdict(&c->devices[i]));
 	return c->n ? worst : VERDICT_UNKNOWN;
 }
 
@@ -220,6 +229,7 @@ json_t *clearing_done(const struct clearing *c, enum verdict verdict)
 		bytes += (json_int_t)c->v[i].tally.bytes;
 		errors += (json_int_t)c->v[i].error_count;
 	}
+	clearing_devices_items(c, items);
 	done = json_pack("{s:s,s:o,s:o,s:s,s:s,s:I,s:I,s:I}", "verdict", verdict_name(verdict), "items", items, "copies", copy_rows(c),
 	    "started", clock_text(c->started, c->r->plan->timezone, started),
 	    "finished", clock_text(clock_now_ns() / 1000000000, c->r->plan->timezone, finished),

@@ -11,6 +11,7 @@
 #include "access.h"
 #include "certificate.h"
 #include "clearing.h"
+#include "clearing_device.h"
 #include "clock.h"
 #include "inventory.h"
 #include "log.h"
@@ -29,6 +30,7 @@ void clearing_dispose(struct clearing *c)
 	witnesses_free(c->w);
 	free(c->media);
 	free(c->v);
+	clearing_devices_dispose(c);
 	free(c->scope);
 }
 
@@ -89,7 +91,7 @@ static int begin(struct run *r, struct clearing *c, struct err *e)
 	char basis[DIGEST_HEX];
 	json_t *facts;
 
-	if (clearing_media_find(c, e) < 0 || clearing_key_new(c, e) < 0 || clearing_canaries_remove(c, e) < 0 || clearing_gate(c, e) < 0)
+	if (clearing_media_find(c, e) < 0 || clearing_key_new(c, e) < 0 || clearing_devices_look(c, true, e) < 0 || clearing_canaries_remove(c, e) < 0 || clearing_gate(c, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n; i++) {
 		if (freeze_inventory(r, &c->v[i], e) < 0 || load_inventory(r, &c->v[i], e) < 0)
@@ -138,7 +140,8 @@ static int resume(struct run *r, struct clearing *c, struct err *e)
 	res = same_inventories(r, c, j, e) < 0 ? -1 : clearing_media_load(c, j, e);
 	json_decref(j);
 	/* The witnesses are taken again, by the key of the beginning. */
-	if (res < 0 || (clearing_searches(c) && (clearing_key_load(c, e) < 0 || clearing_witnesses(c, e) < 0)))
+	if (res < 0 || ((clearing_searches(c) || r->plan->clear.ndevices) && clearing_key_load(c, e) < 0) ||
+	    (clearing_searches(c) && clearing_witnesses(c, e) < 0) || clearing_devices_look(c, false, e) < 0)
 		return -1;
 	log_info("clearing was interrupted; it goes on with what is left");
 	return 0;
@@ -155,6 +158,8 @@ int stage_clear(struct run *r, struct err *e)
 	for (size_t i = 0; i < c.n; i++)
 		if (clearing_erase(&c, i, e) < 0)
 			return -1;
+	if (clearing_devices_wipe(&c, e) < 0)
+		return -1;
 	sys_point("clear-search");
 	if (clearing_search(&c, e) < 0)
 		return -1;

@@ -1,0 +1,109 @@
+/* What the ledger is told of whole devices, and what their read-back allows to say. */
+#include <string.h>
+
+#include "clearing_device.h"
+#include "places.h"
+
+/* By what was read back, all of it, past the page cache; what a device says of itself proves nothing. */
+enum verdict clearing_device_verdict(const struct clearing_device *x)
+{
+	bool all = x->wiped && x->bad == 0 && x->other == 0 && x->pattern + x->zero == x->area && x->area > 0;
+
+	if (!x->wiped || x->bad || (!x->sanitized && x->pattern != x->area))
+		return VERDICT_UNKNOWN;
+	if (x->crypto)
+		return VERDICT_CRYPTO_ERASED;
+	if (!all)
+		return VERDICT_PERFORMED_NOT_PROVABLE;	/* sanitized: what a device leaves behind is its own pattern */
+	return x->facts.flags & MSG_WIPE_GUEST ? VERDICT_CLEARED_GUEST_LEVEL : VERDICT_CLEARED_FULL;
+}
+
+static bool covers(const struct clearing_device *x, const char *dataset)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(x->datasets, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), dataset) == 0)
+			return true;
+	return false;
+}
+
+const struct clearing_device *clearing_wiped_medium(const struct clearing *c, const struct clearing_medium *m)
+{
+	for (size_t k = 0; k < c->ndevices; k++) {
+		bool all = c->devices[k].wiped && m->ndevices == 1;
+
+		for (size_t i = 0; i < c->n; i++)
+			all &= !m->datasets[i] || covers(&c->devices[k], c->v[i].d->name);
+		if (all)
+			return &c->devices[k];
+	}
+	return NULL;
+}
+
+json_t *clearing_devices_json(const struct clearing *c)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < c->ndevices; i++) {
+		const struct clearing_device *x = &c->devices[i];
+		char shown[PLACE_NAME];
+
+		(void)json_array_append_new(rows, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:I,s:O}", "host", x->d->at.host, "device",
+		    place_name(x->d->at.host, x->d->at.path, shown), "serial", x->facts.serial, "serial_source", "sysfs of the host", "model", x->facts.model,
+		    "storage", x->facts.storage, "size", (json_int_t)x->facts.size, "sector", (json_int_t)x->facts.sector, "method", x->method,
+		    "luks_header_bytes", (json_int_t)x->facts.luks, "datasets", x->datasets));
+	}
+	return rows;
+}
+
+static void add(json_t *l, bool holds, const char *text)
+{
+	if (holds)
+		(void)json_array_append_new(l, json_string(text));
+}
+
+static json_t *limits(const struct clearing_device *x)
+{
+	json_t *l = clearing_storage_limits(x->facts.storage, (x->facts.flags & MSG_WIPE_GUEST) != 0, (x->facts.flags & MSG_WIPE_FLASH) != 0);
+
+	add(l, x->bad > 0, "Parts of the medium could not be read: they are listed and count as not cleared.");
+	add(l, x->crypto, "Crypto erasure was performed; its effectiveness depends on the custody of header backups and further copies of the keys.");
+	add(l, x->crypto, "Whether the volume was encrypted from its first write on is not known to waybill.");
+	add(l, x->sanitized, "The device reports that its sanitize command is complete; that is a statement of the device.");
+	add(l, !x->crypto && !x->sanitized, "Areas that the device hides from its block interface (remapped sectors, HPA, DCO) were not reached.");
+	return l;
+}
+
+static const char *class_of(const struct clearing_device *x)
+{
+	return x->crypto ? "Crypto erase (key slots and both headers overwritten)" : x->sanitized ? "Sanitize technique reported complete by the device" :
+	    "Clear (overwriting through the block interface)";
+}
+
+static json_t *item(const struct clearing_device *x)
+{
+	char shown[PLACE_NAME];
+	json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:i,s:s}", "what", place_name(x->d->at.host, x->d->at.path, shown), "host",
+	    x->d->at.host, "serial", x->facts.serial, "serial_source", "sysfs of the host", "model", x->facts.model, "storage", x->facts.storage, "size",
+	    (json_int_t)x->facts.size, "area", (json_int_t)x->area, "class", class_of(x), "method", x->method, "bytes", (json_int_t)x->written, "passes", 1,
+	    "verdict", verdict_name(clearing_device_verdict(x)));
+
+	(void)json_object_set_new(j, "read_back", json_pack("{s:I,s:I,s:I,s:I}", "pattern", (json_int_t)x->pattern, "zero", (json_int_t)x->zero, "other",
+	    (json_int_t)x->other, "unreadable", (json_int_t)x->bad));
+	if (x->bad)
+		(void)json_object_set_new(j, "first_unreadable_byte", json_integer((json_int_t)x->bad_at));
+	if (*x->device_says)
+		(void)json_object_set_new(j, "device_says", json_string(x->device_says));
+	if (x->crypto)
+		(void)json_object_set_new(j, "custody", json_string("a saved header with its passphrase would still open the volume; key copies are not known to waybill"));
+	(void)json_object_set_new(j, "limits", limits(x));
+	return j;
+}
+
+void clearing_devices_items(const struct clearing *c, json_t *items)
+{
+	for (size_t i = 0; i < c->ndevices; i++)
+		(void)json_array_append_new(items, item(&c->devices[i]));
+}
