@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "answers.h"
+#include "block_place.h"
 #include "clock.h"
 #include "esc.h"
 #include "gates.h"
 #include "job.h"
 #include "loss_survey.h"
+#include "made.h"
 #include "output.h"
 #include "places.h"
 #include "runner.h"
@@ -105,6 +107,36 @@ static void print_losses(struct cli_context *c, const json_t *losses)
 		out_text(c, "  the source's user is not shown trusted.* extended attributes\n");
 }
 
+/* What preflight would say; how much there is, as far as anybody can tell beforehand. */
+static int foresee_other(struct run *r, const struct plan_dataset *d, struct forecast *f, struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+	json_t *facts = json_object();
+	int res = made_is(d) ? made_preflight(r, d, facts, e) : block_preflight(r, d, facts, e);
+
+	if (res == 0 && s) {
+		f->entries = s->entries;
+		f->bytes = s->bytes;
+	}
+	if (res == 0 && !made_is(d))
+		f->bytes = place_number(json_object_get(facts, "from"), "size");
+	f->new_bytes = s && s->version ? 0 : f->bytes;
+	json_decref(facts);
+	return res;
+}
+
+static void print_other(struct cli_context *c, const struct plan_dataset *d, const struct forecast *f)
+{
+	char size[OUT_SIZE];
+
+	if (f->bytes)
+		out_text(c, "  %s%s\n", made_is(d) ? "the last one had " : "", out_size(f->bytes, size));
+	else
+		out_text(c, "  how much it is shows when it is taken\n");
+	if (made_is(d))
+		out_text(c, "  taken %s\n", made_due(d, "copy") ? "in every pass" : "once, in the stage final");
+}
+
 static int foresee(struct run *r, const struct plan_dataset *d, struct forecast *f, struct err *e)
 {
 	OWN(version_closep) struct version_reader *v = NULL;
@@ -114,6 +146,8 @@ static int foresee(struct run *r, const struct plan_dataset *d, struct forecast 
 	struct counting c = { f };
 
 	f->seconds = s ? s->seconds : 0;
+	if (d->kind != DATASET_FILES)
+		return foresee_other(r, d, f, e);
 	if (version_open(r->w, r->plan->name, d->name, s ? s->version : 0, VERSION_SCAN, &v, e) < 0 || answers_open(r, d, &o, &a, e) < 0 ||
 	    entry_merge(version_next_entry, v, next_answer, a, count_one, &c, e) < 0)
 		return -1;
@@ -136,6 +170,12 @@ static void print_forecast(struct cli_context *c, const struct plan_dataset *d, 
 
 	out_text(c, "dataset %s: %s -> %s\n", d->name, place_name(d->from.host, d->from.path, from),
 	    d->to.host ? place_name(d->to.host, d->to.path, to) : "archive only");
+	if (d->kind != DATASET_FILES) {
+		print_other(c, d, f);
+		if (f->seconds > 0)
+			out_text(c, "  the last pass took %s\n", out_duration(f->seconds, took));
+		return;
+	}
 	out_text(c, "  %" PRIu64 " entries, %s at the source; %" PRIu64 " new, %" PRIu64 " changed, %s to send; %" PRIu64 " deletions%s\n",
 	    f->entries, out_size(f->bytes, all), f->new_entries, f->changed, out_size(f->new_bytes, send), f->removed,
 	    d->to.host && !d->files.delete ? " (delete: no)" : "");

@@ -20,6 +20,12 @@ int plan_not_built(const struct plan *p, struct err *e)
 {
 	const struct plan_pos nowhere = { 0, 0 };
 
+	for (size_t i = 0; i < p->rehearsal.nto; i++) {
+		const struct plan_dataset *d = plan_dataset(p, p->rehearsal.to[i].dataset);
+
+		if (d && d->kind != DATASET_FILES)
+			return no(e, p, d->pos, "rehearsal of a dataset that is no files");
+	}
 	for (size_t i = 0; i < p->ndatasets; i++)
 		if (check_dataset(p, &p->datasets[i], e) < 0)
 			return -1;

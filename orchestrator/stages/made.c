@@ -153,6 +153,18 @@ int made_open(struct run *r, const struct plan_dataset *d, struct made *m, struc
 
 /* ---- one command ---- */
 
+char *made_said(const struct made *m, const struct msg_exec_end *end)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	size_t n;
+
+	redact(m->redactor, end->tail ? end->tail : "", end->tail_len, &b);
+	if (!b.len || b.failed)
+		return NULL;
+	n = b.len < MADE_SAID ? b.len : MADE_SAID;
+	return esc_dup(b.data + b.len - n, n);
+}
+
 /* The line that calls itself an error, else the last one, for a message; all of it goes to the log. */
 static void last_words(const struct made *m, const struct msg_exec_end *end, char out[256])
 {

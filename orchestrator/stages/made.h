@@ -59,6 +59,9 @@ struct made_part *made_add(struct made *m, const char *name, int order);
 
 /* The command at host, its standard output into out (at most limit bytes).  ERR_PERMANENT when it did not end well, with what it said last. */
 int made_ask(struct made *m, const char *host, const struct made_command *c, size_t limit, struct buf *out, struct err *e) MUST_CHECK;
+/* What it said on standard error, without secrets, escaped: the last bytes of it, at most MADE_SAID.  NULL: nothing, or memory. */
+#define MADE_SAID 4096
+char *made_said(const struct made *m, const struct msg_exec_end *end);
 /* The failure of a command that ended, as *e: place, how it ended, the last line of its standard error, without secrets. */
 int made_failed(struct made *m, const char *host, const struct made_command *c, const struct msg_exec_end *end, struct err *e);
 

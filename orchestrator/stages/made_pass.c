@@ -109,6 +109,18 @@ static int end_content(struct taker *t, struct entry *en, struct location *at, s
 	return store_put_commit(take_ptr(&put), &at->id, &stored, e);
 }
 
+/* Also of a command that did its work: warnings of a dump are of use years later. */
+static void note_said(struct made *m, json_t **said, const char *part, const char *host, const struct msg_exec_end *end)
+{
+	OWN_FREE char *text = made_said(m, end);
+
+	if (!text)
+		return;
+	if (!*said)
+		*said = json_array();
+	(void)json_array_append_new(*said, json_pack("{s:s,s:s,s:s}", "part", part, "host", host, "stderr", text));
+}
+
 /* ---- a feed: what it says is read beside what it is told ---- */
 
 struct fed {
@@ -153,8 +165,9 @@ static int fed_open(struct made *m, const struct made_command *c, struct fed *f,
 	return 0;
 }
 
-static int fed_finish(struct made *m, const struct made_command *c, struct fed *f, struct err *e)
+static int fed_finish(struct made *m, struct pass *p, const struct made_part *part, struct fed *f, struct err *e)
 {
+	const struct made_command *c = &part->feed;
 	OWN(msg_exec_end_dispose) struct msg_exec_end end = { .how = 0 };
 
 	if (exec_end_input(f->x, e) < 0)
@@ -167,6 +180,7 @@ static int fed_finish(struct made *m, const struct made_command *c, struct fed *
 	}
 	if (exec_finish(f->x, &end, e) < 0)
 		return -1;
+	note_said(m, &p->said, part->name, m->d->to.host, &end);
 	return exec_good(&end) ? 0 : made_failed(m, m->d->to.host, c, &end, e);
 }
 
@@ -178,7 +192,7 @@ static int to_feed(void *ctx, uint64_t offset, const void *p, size_t n, struct e
 	return exec_write(f->x, p, n, e);
 }
 
-static int feed_part(struct made *m, const struct made_part *part, const struct entry *en, const struct location *at, struct err *e)
+static int feed_part(struct made *m, struct pass *p, const struct made_part *part, const struct entry *en, const struct location *at, struct err *e)
 {
 	OWN(archive_closep) struct archive *a = NULL;
 	OWN(fed_close) struct fed f = { .x = NULL };
@@ -187,7 +201,7 @@ static int feed_part(struct made *m, const struct made_part *part, const struct 
 		return -1;
 	if (at->kind != LOCATION_NONE && archive_content(a, en, at, to_feed, &f, e) < 0)
 		return -1;
-	return fed_finish(m, &part->feed, &f, e);
+	return fed_finish(m, p, part, &f, e);
 }
 
 /* ---- one part ---- */
@@ -219,6 +233,7 @@ static int run_source(struct made *m, const struct made_part *part, struct taker
 	if (exec_start(m->r, &c, &x, e) < 0 || exec_write(x, in, strlen(in), e) < 0 || exec_end_input(x, e) < 0 ||
 	    read_output(t, x, f, e) < 0 || exec_finish(x, &end, e) < 0)
 		return -1;
+	note_said(m, &t->p->said, part->name, m->d->from.host, &end);
 	return exec_good(&end) ? 0 : made_failed(m, m->d->from.host, &part->run, &end, e);
 }
 
@@ -233,7 +248,7 @@ static int take_part(struct made *m, struct pass *p, const struct made_part *par
 		return err_set(e, ERR_TEMPORARY, "out of memory");
 	if (streams && fed_open(m, &part->feed, &f, e) < 0)
 		return -1;
-	if (run_source(m, part, &t, streams ? &f : NULL, e) < 0 || (streams && fed_finish(m, &part->feed, &f, e) < 0))
+	if (run_source(m, part, &t, streams ? &f : NULL, e) < 0 || (streams && fed_finish(m, p, part, &f, e) < 0))
 		return -1;
 	out->entry.type = ENTRY_FILE;
 	out->entry.outcome = ENTRY_COPIED;
@@ -264,7 +279,7 @@ static int add_root(struct pass *p, struct err *e)
 	return entry_set_path(&en, ".", 1, e) < 0 ? -1 : add_entry(p, &en, &none, e);
 }
 
-static int feed_all(struct made *m, const struct taken *taken, struct err *e)
+static int feed_all(struct made *m, struct pass *p, const struct taken *taken, struct err *e)
 {
 	if (!m->d->to.host || (m->d->kind == DATASET_COMMAND && m->d->command.stream))
 		return 0;
@@ -273,7 +288,7 @@ static int feed_all(struct made *m, const struct taken *taken, struct err *e)
 		if (order == 1 && m->prepare && m->prepare(m, e) < 0)
 			return -1;
 		for (size_t i = 0; i < m->count; i++)
-			if (m->parts[i].order == order && m->parts[i].feed.argv && feed_part(m, &m->parts[i], &taken[i].entry, &taken[i].at, e) < 0)
+			if (m->parts[i].order == order && m->parts[i].feed.argv && feed_part(m, p, &m->parts[i], &taken[i].entry, &taken[i].at, e) < 0)
 				return -1;
 	}
 	return 0;
@@ -287,7 +302,7 @@ static int run_parts(struct made *m, struct pass *p, struct taken *taken, struct
 		if (take_part(m, p, &m->parts[i], &taken[i], e) < 0 || add_entry(p, &taken[i].entry, &taken[i].at, e) < 0)
 			return -1;
 	/* Durable before anybody is fed with it: what is in a database cannot be taken back. */
-	if (store_sync(p->r->w->store, e) < 0 || feed_all(m, taken, e) < 0)
+	if (store_sync(p->r->w->store, e) < 0 || feed_all(m, p, taken, e) < 0)
 		return -1;
 	run_show_progress(p->r, &p->progress);
 	return pass_commit(p, e);

@@ -527,6 +527,7 @@ void pass_free(struct pass *p)
 	loss_counts_dispose(&p->lost);
 	loss_blobs_dispose(&p->blobs);
 	owners_dispose(&p->owners);
+	json_decref(p->said);
 	free(p->prev);
 }
 

@@ -262,6 +262,8 @@ int pass_commit(struct pass *p, struct err *e)
 	p->result.seconds = (double)(clock_mono_ns() - p->started) / 1e9;
 	if (!(facts = version_json(p)))
 		return err_set(e, ERR_BUG, "facts of version %" PRIu64, p->version);
+	if (p->said)
+		(void)json_object_set(facts, "said", p->said);
 	/* The scan file goes first: without its version it is only unused, the other way round it would be missed. */
 	if (put_texts(&o, &index, facts, e) < 0 || atomic_file_commit(&o.scan_file, e) < 0) {
 		json_decref(facts);

@@ -115,6 +115,7 @@ struct pass {
 	struct loss_counts lost;
 	struct loss_blobs blobs;
 	struct owners owners;		/* while the version is written */
+	json_t *said;			/* what commands said on standard error, without secrets; NULL: none did */
 	struct pass_result result;
 };
 

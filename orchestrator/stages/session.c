@@ -13,8 +13,11 @@ char *place_name(const char *host, const char *path, char out[PLACE_NAME])
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
-	buf_printf(&b, "%s:", host);
-	esc_put(&b, path, strlen(path));
+	buf_puts(&b, host);
+	if (path) {	/* a command or a database has a host only */
+		buf_putc(&b, ':');
+		esc_put(&b, path, strlen(path));
+	}
 	(void)snprintf(out, PLACE_NAME, "%s", b.data ? b.data : "");
 	esc_trim(out);
 	return out;

@@ -74,6 +74,7 @@ expect 0 run "$TOP/disk.yaml"
 same_file "$A" "$B"
 
 part 'out of the archive'
+expect 0 preview "$TOP/disk.yaml"; says "$OUT" '96.0 MiB'
 "$WAYBILL" -C "$WS" restore "$TOP/disk.yaml" d image --to - 2>"$ERR" | cmp - "$A" || fail 'the restored image differs'
 expect 0 verify "$TOP/disk.yaml" d --side archive
 

@@ -8,6 +8,7 @@ cat >"$TOP/bin/say" <<'S'
 #!/bin/bash
 echo "run $1 with $TOKEN" >>"$2/ran"
 [ ! -e "$2/fail-run" ] || { head -c 20000000 /dev/urandom; echo "cannot go on, token was $TOKEN" >&2; exit 3; }
+echo "a warning with $TOKEN" >&2
 cat "$2/data"
 S
 cat >"$TOP/bin/take" <<'S'
@@ -46,9 +47,13 @@ expect 0 log "$TOP/cmd.yaml"; silent_on "$OUT" 'd version 1:'
 rm "$TOP/fail-feed"
 
 part 'both do their work'
+expect 0 preview "$TOP/cmd.yaml"
+says "$OUT" 'dataset d: old -> new' 'once, in the stage final'
 expect 0 run "$TOP/cmd.yaml"
 same_file "$TOP/data" "$TOP/taken"
 says "$TOP/ran" 'with hush-hush-4711'
+ledger show cmd:datasets/d/summary.json >"$TOP/summary"
+says "$TOP/summary" 'a warning with [secret token]'
 same_text 3 "$(wc -l <"$TOP/ran")" 'the command ran once each time, in final alone'
 no_secret
 expect 0 show "$TOP/cmd.yaml" d; says "$OUT" ./stream
