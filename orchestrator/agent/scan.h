@@ -6,6 +6,7 @@
  * scan_read.c     the bytes of a medium in order, unreadable sectors singled out
  * scan_search.c   witnesses in those bytes
  * scan_owner.c    to which file, or free space, a hit belongs
+ * scan_btrfs.c    the same on btrfs
  * scan_settle.c   what a file system is asked to do first
  */
 #ifndef SCAN_H
@@ -96,6 +97,7 @@ void search_end(struct search *s);
 
 /* Fills in owner where it can be told. */
 int search_owners(struct search *s, const struct medium *m, struct err *e) MUST_CHECK;
+int search_owners_btrfs(struct search *s, const struct medium *m, struct err *e) MUST_CHECK;	/* scan_btrfs.c */
 /* Adds where on the medium the files beneath dir lie, ascending; what cannot be read of them is left out. */
 int ranges_beneath(struct ranges *r, const char *dir, const struct medium *m, struct err *e) MUST_CHECK;
 int ranges_add(struct ranges *r, uint64_t at, uint64_t length, struct err *e) MUST_CHECK;

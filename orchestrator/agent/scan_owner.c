@@ -137,9 +137,10 @@ int search_owners(struct search *s, const struct medium *m, struct err *e)
 {
 	struct owners o = { .s = s, .m = m };
 
-	/* btrfs counts places of its own: not told. */
-	if (s->n == 0 || m->mount < 0 || strcmp(m->facts.fstype, "btrfs") == 0)
+	if (s->n == 0 || m->mount < 0)
 		return 0;
+	if (strcmp(m->facts.fstype, "btrfs") == 0)
+		return search_owners_btrfs(s, m, e);
 	if (!(o.order = calloc(s->n, sizeof(*o.order))))
 		return err_sys(e, "owners of hits");
 	for (size_t i = 0; i < s->n; i++) {

@@ -159,7 +159,9 @@ static int look_at(const struct btrfs_ioctl_search_args *a, const uint8_t uuid[B
 		at += h.len;
 		if (at > sizeof(a->buf))
 			return 0;
+		/* Keys are compared as a whole, so that items of other types come too: without their type it would begin at them again. */
 		next->min_objectid = h.objectid;
+		next->min_type = h.type;
 		next->min_offset = h.offset + 1;
 		if (h.type == BTRFS_ROOT_ITEM_KEY && h.len >= sizeof(*item) && memcmp(item->parent_uuid, uuid, BTRFS_UUID_SIZE) == 0)
 			return 1;

@@ -18,3 +18,5 @@ cell btrfs cleared mkfs=btrfs size=144M
 cell btrfs-nocow cleared mkfs=btrfs size=144M prepare=nocow
 cell btrfs-zstd blind mkfs=btrfs size=144M mount=compress-force=zstd files=texts left=any
 cell btrfs-snapshot residue-found mkfs=btrfs size=144M prepare=subvolume after=snapshot left=some
+jq -e '.residue[0].hit_list | length > 0 and all(.[]; .owner | test("^metadata$|^file a-name-of-some-length-[0-9]+.dat of subvolume [0-9]+$"))' "$OUT" >/dev/null ||
+	fail "the snapshot's files are not named: $(jq -c .residue "$OUT")"
