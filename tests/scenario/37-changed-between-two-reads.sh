@@ -6,7 +6,7 @@ scenario 'What happens to a file between two reads of it, one thing at a time: t
 # The agent with shared libraries, so that a change can be made to happen exactly between two reads of one file.
 # shellcheck disable=SC2016
 [ -e "$WAYBILL_BUILD/tests/between_reads.so" ] || fail 'between_reads.so is not built'
-! nm "$WAYBILL_BUILD/tests/agent_dynamic" 2>/dev/null | grep -q __asan_init || skip 'a sanitizer wants to be loaded first'
+[ "$(nm "$WAYBILL_BUILD/tests/agent_dynamic" 2>/dev/null | grep -c __asan_init)" = 0 ] || skip 'a sanitizer wants to be loaded first'
 cat >"$TOP/agent" <<END
 #!/bin/bash
 [ "\$1" != read ] || export LD_PRELOAD="$WAYBILL_BUILD/tests/between_reads.so"
