@@ -94,7 +94,7 @@ static int ata_state(int fd)
 
 	if (ata(fd, ATA_SANITIZE, FEATURE_STATUS, 0, NULL, 0, sense) < 0 || sense[0] != 0x72 || sense[8] != 9)
 		return -1;
-	count = sense[12] << 8 | sense[13];		/* bit 15 completed without error, 14 in progress */
+	count = (unsigned)sense[12] << 8 | sense[13];		/* bit 15 completed without error, 14 in progress */
 	return count & 1u << 15 ? 1 : count & 1u << 14 ? 0 : -1;
 }
 
