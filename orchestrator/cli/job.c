@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "esc.h"
+#include "save.h"
 #include "takeover.h"
 #include "workspace.h"
 
@@ -183,7 +184,7 @@ int job_dataset(struct job *j, const char *name, const struct plan_dataset **d, 
 {
 	OWN_BUF struct buf names = BUF_INIT;
 
-	if ((*d = plan_dataset(j->plan, name)))
+	if ((*d = save_dataset(&j->run, name)))
 		return 0;
 	for (size_t i = 0; i < j->plan->ndatasets; i++)
 		buf_printf(&names, "%s%s", i ? ", " : "", j->plan->datasets[i].name);

@@ -45,7 +45,7 @@ void job_say_serving(struct job *j);
 /* SIGINT, SIGTERM and SIGHUP cancel the run from now on; a third one ends the process. */
 int job_watch_signals(struct job *j, struct err *e) MUST_CHECK;
 
-/* Dataset of the plan, or ERR_USAGE naming what there is. */
+/* Dataset of the plan, or one that a rehearsal or a roll-back recorded; ERR_USAGE names what there is. */
 int job_dataset(struct job *j, const char *name, const struct plan_dataset **d, struct err *e) MUST_CHECK;
 
 #endif

@@ -29,8 +29,9 @@ int plan_not_built(const struct plan *p, struct err *e)
 	for (size_t i = 0; i < p->ndatasets; i++)
 		if (check_dataset(p, &p->datasets[i], e) < 0)
 			return -1;
-	if (p->rollback.save.n)
-		return no(e, p, nowhere, "rollback.save");
+	for (size_t i = 0; i < p->rollback.save.n; i++)
+		if (plan_dataset(p, p->rollback.save.v[i])->kind != DATASET_FILES)
+			return no(e, p, plan_dataset(p, p->rollback.save.v[i])->pos, "rollback.save of datasets other than files");
 	if (p->package.encrypt.n)
 		return no(e, p, nowhere, "package.encrypt");
 	if (!p->archive.keep)

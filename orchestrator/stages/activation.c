@@ -31,6 +31,14 @@ char *activation_staged_path(const struct run *r, const struct plan_dataset *d)
 	return asprintf(&path, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name) < 0 ? NULL : path;
 }
 
+char *activation_set_aside_path(const struct run *r, const struct plan_dataset *d)
+{
+	OWN_FREE char *staged = activation_staged_path(r, d);
+	char *path;
+
+	return staged && asprintf(&path, "%s.rolled-back-%u", staged, r->standing.round - 1) >= 0 ? path : NULL;
+}
+
 const struct plan_dataset *activation_dataset(struct run *r, const struct plan_dataset *d)
 {
 	size_t i = 0;

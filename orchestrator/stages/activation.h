@@ -18,6 +18,8 @@ const struct plan_dataset *activation_dataset(struct run *r, const struct plan_d
 
 /* Path of the staged tree at the target's host; owned, NULL = no memory. */
 char *activation_staged_path(const struct run *r, const struct plan_dataset *d);
+/* Where the last roll-back put what the target held; owned. */
+char *activation_set_aside_path(const struct run *r, const struct plan_dataset *d);
 
 /* ERR_REFUSED: a symlink, a mount point, mounts beneath, another device, a failed trial exchange, foreign entries without foreign:. */
 int activation_preflight(struct run *r, const struct plan_dataset *d, uint64_t foreign, struct err *e) MUST_CHECK;

@@ -118,6 +118,7 @@ void run_close(struct run *r)
 	for (size_t i = 0; r->staged && i < r->plan->ndatasets; i++)
 		free((char *)(uintptr_t)r->staged[i].to.path);
 	free(r->staged);
+	free(r->derived);
 	standing_dispose(&r->standing);
 	(void)pthread_mutex_destroy(&r->lock);
 	memset(r, 0, sizeof(*r));

@@ -61,6 +61,7 @@ struct run {
 	struct run_limit *limit;	/* limit.h; NULL but for a runner */
 	uint64_t losses;		/* sessions that were lost with their connection */
 	uint64_t acks;			/* batches of entries acknowledged: what was achieved between two losses */
+	struct plan_dataset *derived;	/* as save_dataset gave it last; owned */
 	struct plan_dataset *staged;	/* by index in plan->datasets: as activation_dataset gives them; owned */
 	pthread_mutex_t lock;
 	struct wire *wires[RUN_WIRES];	/* open sessions, for run_cancel */

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "hooks.h"
 #include "log.h"
+#include "save.h"
 #include "takeover.h"
 
 /* What must be undone is undone, also when the ledger cannot take the line. */
@@ -79,13 +80,19 @@ static void places_back(struct run *r, struct err *worst)
 int undo_rollback(struct run *r, const char *why, struct err *e)
 {
 	struct err worst = ERR_INIT;
+	bool cut = r->standing.cut_data != NULL;
 
 	begin(r);
 	note(r, "rollback", "started", why, "rollback started");
 	(void)hooks_of(r, POINT_ROLLBACK, "rollback", why, &worst);
 	places_back(r, &worst);
 	(void)hooks_of(r, POINT_THAW, "rollback", why, &worst);
-	return ended(r, "rollback", why, &worst, e);
+	if (ended(r, "rollback", why, &worst, e) < 0)
+		return -1;
+	/* The source serves again; now there is time. */
+	if (cut && save_rolled_back(r, e) < 0)
+		return err_hint(e, "the plan is rolled back all the same, and the target holds what it held");
+	return 0;
 }
 
 static const char *reason(const struct run *r, const struct err *e)
@@ -115,6 +122,11 @@ int undo_after(struct run *r, enum plan_stage failed, struct err *e)
 		err_set(e, ERR_TEMPORARY, "plan %s: give_up was reached before the cut-over", r->plan->name);
 	if ((back ? undo_rollback(r, failed == STAGE_SMOKE ? "smoke" : why, &u) : undo_thaw(r, why, &u)) == 0)
 		return err_hint(e, "%s, the source serves again", back ? "rolled back" : "thawed");
+	/* Undone, and only what was to be kept besides could not be. */
+	if (r->standing.phase == PHASE_LIVE) {
+		log_error("%s", u.text);
+		return err_hint(e, "rolled back, the source serves again");
+	}
 	log_error("%s", e->text);
 	*e = u;
 	return -1;

@@ -37,7 +37,7 @@ umount "$TOP/refused/mount" "$TOP/refused/above/below"
 
 part 'until the cut-over production has its old tree; then the new one, whole; rollback; again; finish'
 mkdir "$TOP/www/live"; echo old >"$TOP/www/live/index"
-FOREIGN=drop swap "$TOP/www/live" >"$TOP/move.yaml"
+FOREIGN=drop swap "$TOP/www/live" 'rollback: {save: [www]}' >"$TOP/move.yaml"
 expect 0 run "$TOP/move.yaml" --until verify
 serving source
 same_text old "$(cat "$TOP/www/live/index")" 'the live tree'
@@ -54,6 +54,11 @@ serving source
 same_text "old $was" "$(cat "$TOP/www/live/index") $(stat -c %i "$TOP/www/live")" 'the live tree'
 same_text new-since "$(cat "$TOP/www/.waybill-move-www.rolled-back-1/written")" 'what was written since'
 expect 0 rollback move --yes
+cp -a "$TOP/www/.waybill-move-www.rolled-back-1" "$TOP/held"
+expect 0 restore move www-saved-1 --to "$TOP/saved"
+same_tree "$TOP/held" "$TOP/saved"
+expect 0 verify move www-saved-1
+expect 2 restore move www-saved-2 --to "$TOP/none"
 echo more >"$TOP/src/more"
 expect 0 run "$TOP/move.yaml" --yes
 same_tree "$TOP/src" "$TOP/www/live"
