@@ -13,8 +13,8 @@ int apply_settle(struct apply *ap, const char *path, int rc, const struct err *w
 	char name[AGENT_NAME];
 
 	if (rc == 0) {
-		ap->a->done.scanned++;
-		ap->a->done.copied++;
+		count_to(&ap->a->done.scanned, 1);
+		count_to(&ap->a->done.copied, 1);
 		return 0;
 	}
 	if (fs_trouble(why->sys) || why->class == ERR_BUG || why->class == ERR_CANCELLED) {
@@ -23,8 +23,8 @@ int apply_settle(struct apply *ap, const char *path, int rc, const struct err *w
 			e->class = ERR_TEMPORARY;
 		return err_at(e, "%s", agent_name(ap->a, path, name));
 	}
-	ap->a->done.scanned++;
-	ap->a->done.failed++;
+	count_to(&ap->a->done.scanned, 1);
+	count_to(&ap->a->done.failed, 1);
 	return agent_problem(ap->a, path, why, e);
 }
 
@@ -55,10 +55,15 @@ static int remove_one(struct apply *ap, const struct wire_frame *f, struct err *
 	return apply_settle(ap, m.path, -1, &why, e);
 }
 
+/* These change names that a pack still to be written may hold. */
+static bool needs_all_before(uint8_t type) { return type == MSG_FINAL || type == MSG_REMOVE; }
+
 static int dispatch(struct apply *ap, const struct wire_frame *f, struct err *e)
 {
 	/* Not before there is something to write: a pass that is refused at its source leaves the target as it was. */
-	if (ap->staging < 0 && f->type != MSG_FLUSH && !ap->block && tree_stage_open(ap, e) < 0)
+	if (ap->staging < 0 && f->type != MSG_FLUSH && !ap->block && (tree_stage_open(ap, e) < 0 || pool_start(ap, e) < 0))
+		return -1;
+	if (needs_all_before(f->type) && pool_drain(ap, e) < 0)
 		return -1;
 	if (ap->block && (f->type == MSG_ATTR || f->type == MSG_FINAL))
 		return 0;	/* it has no attributes but its bytes */
@@ -86,7 +91,7 @@ int apply_receive(struct apply *ap, struct err *e)
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
 		int r = inbox_next(&ap->inbox, &f, e);
 
-		if (apply_sync_state(ap, e) < 0)	/* its own reason, not that it woke us */
+		if (pool_state(ap, e) < 0 || apply_sync_state(ap, e) < 0)	/* its own reason, not that it woke us */
 			return -1;
 		if (r <= 0)
 			return r;
@@ -99,6 +104,8 @@ static int finish(struct apply *ap, struct err *e)
 {
 	if (ap->object_count || ap->large_count)
 		return err_set(e, ERR_INTEGRITY, "the stream ended inside an object");
+	if (pool_drain(ap, e) < 0)
+		return -1;
 	if (ap->staging < 0 && tree_stage_open(ap, e) < 0)	/* what a killed pass left there goes in any case */
 		return -1;
 	if (final_leave(ap, NULL, e) < 0 || tree_drop_asides(ap, e) < 0 || final_root_attrs(ap, e) < 0)
@@ -112,32 +119,47 @@ static int finish(struct apply *ap, struct err *e)
 	return apply_durable(ap, e);
 }
 
+static void common_dispose(struct common *c)
+{
+	split_dispose(c);
+	for (size_t i = 0; i < c->aside_count; i++)
+		free(c->asides[i]);
+	free(c->asides);
+	free(c->fresh.v);
+}
+
 void apply_dispose(struct apply *ap)
 {
 	struct err known = ERR_INIT;
 
 	inbox_stop(&ap->inbox);
+	pool_stop(ap);
 	(void)!apply_sync_stop(ap, &known);	/* its failure is the role's already */
 	free(ap->syncer.tokens);
 	objects_dispose(ap);
 	final_dispose(ap);
 	tree_dispose(ap);
-	for (size_t i = 0; i < ap->aside_count; i++)
-		free(ap->asides[i]);
-	free(ap->asides);
 	own_closep(&ap->staging);
 	fence_leave(&ap->fence);
-	free(ap->copy);
+	common_dispose(&ap->shared);
+}
+
+int apply_prepare(struct apply *ap, struct err *e)
+{
+	ap->common = &ap->shared;
+	ap->shared.euid = geteuid();
+	ap->shared.egid = getegid();
+	return (ap->copy = out_memory(COPY_BYTES)) ? 0 : err_set(e, ERR_TEMPORARY, "out of memory");
 }
 
 int role_apply(struct agent *a, struct err *e)
 {
-	OWN(apply_dispose) struct apply ap = { .a = a, .fence = FENCE_INIT, .staging = -1, .parent_fd = -1,
-		.fsync_each = kernel_before_5_8() };
+	OWN(apply_dispose) struct apply ap = APPLY_INIT(a);
 
 	(void)umask(077);
-	if (!(ap.copy = malloc(COPY_BYTES)))
-		return err_set(e, ERR_TEMPORARY, "out of memory");
+	ap.fsync_each = kernel_before_5_8();
+	if (apply_prepare(&ap, e) < 0)
+		return -1;
 	if (fence_enter(&ap.fence, a->root, a->root_path, a->start.epoch, e) < 0)
 		return -1;
 	/* From here on every mode is given in full. */

@@ -4,7 +4,9 @@
  * apply.c        messages in
  * apply_inbox.c  messages that have come and wait
  * apply_sync.c   acknowledgements out, from a thread of their own
- * apply_object.c packs and slices
+ * apply_object.c objects gathered from their messages, large contents, attribute blobs
+ * apply_work.c   complete objects to workers, and what must wait for them
+ * apply_pack.c   one pack, one slice: what a worker does
  * apply_block.c  a device or an image in the place of a tree
  * apply_patch.c  a large content as changes of what stands there
  * apply_lock.c   inode flags that bar a change
@@ -23,12 +25,13 @@
 #include "attrs.h"
 #include "entry.h"
 #include "fence.h"
+#include "out.h"
 #include "path.h"
 
 #define SITE "apply"			/* of the fault seam */
 #define STAGING ".waybill.part"		/* beneath the root; only files, all ours; dropped at start and end */
 #define ASIDE_PREFIX ".waybill-old."	/* a directory in whose place something else has come; beside that */
-#define COPY_BYTES (256u << 10)
+#define COPY_BYTES (4u << 20)		/* a whole frame, so that it is decoded in place */
 #define TMP_NAME 32
 
 struct object {				/* between OBJ_BEGIN and OBJ_END */
@@ -40,6 +43,9 @@ struct object {				/* between OBJ_BEGIN and OBJ_END */
 struct large {				/* between LARGE_BEGIN and LARGE_END or LARGE_ABORT */
 	uint64_t id;
 	int fd;				/* -1: could not be staged, already reported */
+	int direct;			/* the same file past the page cache; -1 = not taken */
+	unsigned slices;		/* given to workers; guarded by the pool's lock */
+	bool failed;			/* could not be written, already reported; atomic */
 	char *path;			/* owned */
 	char tmp[TMP_NAME];
 };
@@ -64,7 +70,7 @@ struct syncer {				/* guarded by lock, but thread and running */
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	uint64_t *tokens;		/* owned: flushes not yet answered, in order */
+	struct flush { uint64_t token, after; } *tokens;	/* owned: flushes not yet answered, in order; after: job that must be done */
 	size_t count;
 	bool ending, failed;
 	struct err why;
@@ -85,34 +91,72 @@ struct inbox {				/* guarded by lock, but thread, running and wire */
 	struct err why;
 };
 
+/*
+ * Complete objects go to workers, at most POOL_WAITING of them ahead.  Any two packs, and slices, may be written at the same time: a path
+ * comes once, directories are made where they are first needed, and a pack's links point into it.  All other messages wait
+ * until the objects they build on are done; a sync begins when all that came before its FLUSH is.
+ */
+#define WORKERS_MAX 8
+#define POOL_WAITING 2
+struct job;
+struct pool {				/* guarded by lock, but threads, count and hands */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t threads[WORKERS_MAX];
+	struct apply *hands[WORKERS_MAX];	/* owned */
+	unsigned count;			/* of threads running; 0: nothing was started */
+	struct job *first, **last;	/* waiting */
+	unsigned waiting;
+	uint64_t given;			/* jobs so far, numbered from 1 */
+	uint64_t running[WORKERS_MAX];	/* number of the job of each thread; 0 = none */
+	bool stop, failed;
+	struct err why;			/* the first failure */
+};
+
+/* What all hands share. */
+struct common {
+	pthread_mutex_t lock;		/* over the rest, but euid, egid */
+	uint64_t next_tmp;
+	struct fresh fresh;
+	struct split *splits;		/* owned */
+	size_t split_count;
+	char **asides;			/* paths whose former directory was set aside; owned */
+	size_t aside_count;
+	uid_t euid;
+	gid_t egid;
+};
+
+/* The role itself; and each worker has one of its own, whose fields up to copy are filled. */
 struct apply {
 	struct agent *a;
 	bool block;			/* a->root is a device or an image: contents are written into it (apply_block.c) */
-	struct inbox inbox;
-	struct split *splits;		/* owned */
-	size_t split_count;
-	struct syncer syncer;
-	struct fence fence;
-	int staging;
+	struct common *common;		/* shared of the role itself */
+	int staging;			/* borrowed by workers */
 	bool staging_plain;
-	uint64_t next_tmp;
 	bool fsync_each;		/* syncfs does not tell of write errors before Linux 5.8 */
 	char *parent;			/* path of the directory that parent_fd is; owned; NULL = none */
 	int parent_fd;			/* O_PATH, or O_RDONLY for a fresh one */
 	bool parent_fresh, parent_plain;
-	struct fresh fresh;
+	uint8_t *copy;			/* COPY_BYTES, aligned for out.h; owned */
+
+	struct common shared;
+	struct pool pool;
+	struct inbox inbox;
+	struct syncer syncer;
+	struct fence fence;
 	struct object *objects;
 	size_t object_count, object_bytes;
-	struct large *larges;
+	struct large **larges;		/* owned, and each of them */
 	size_t large_count;
 	uint64_t large_max;		/* highest id begun */
 	struct entry **stack;		/* directories whose contents are being finished, outermost first; owned */
 	size_t depth;
 	struct attr_set root_attrs;	/* of the root, taken out of the staging directory before that goes */
-	char **asides;			/* paths whose former directory was set aside; owned */
-	size_t aside_count;
-	uint8_t *copy;			/* COPY_BYTES */
 };
+#define APPLY_INIT(agent) { .a = (agent), .fence = FENCE_INIT, .staging = -1, .parent_fd = -1, \
+	.shared = { .lock = PTHREAD_MUTEX_INITIALIZER }, \
+	.pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER } }
+int apply_prepare(struct apply *ap, struct err *e) MUST_CHECK;	/* the rest of what a role begins with */
 
 /*
  * The outcome of one entry: counted when rc is 0; otherwise reported as a problem of path, save when the file system itself is in
@@ -121,6 +165,9 @@ struct apply {
 int apply_receive(struct apply *ap, struct err *e) MUST_CHECK;	/* every message until the stream ends */
 void apply_dispose(struct apply *ap);
 int apply_settle(struct apply *ap, const char *path, int rc, const struct err *why, struct err *e) MUST_CHECK;
+
+/* The role's counters are added to by all workers. */
+static inline void count_to(uint64_t *counter, uint64_t n) { (void)__atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
 
 /* ---- apply_inbox.c ---- */
 
@@ -136,6 +183,23 @@ int apply_sync_start(struct apply *ap, struct err *e) MUST_CHECK;
 int apply_sync_ask(struct apply *ap, uint64_t token, struct err *e) MUST_CHECK;
 int apply_sync_state(struct apply *ap, struct err *e) MUST_CHECK;	/* -1: a sync has failed */
 int apply_sync_stop(struct apply *ap, struct err *e) MUST_CHECK;	/* answers what was asked, ends the thread; -1 as above */
+
+/* ---- apply_work.c ---- */
+
+int pool_start(struct apply *ap, struct err *e) MUST_CHECK;	/* once staging is open, where there is one */
+/* A complete object of raw bytes to a worker; its stored bytes change hands, also on failure. */
+int pool_give(struct apply *ap, struct object *o, uint64_t raw, struct err *e) MUST_CHECK;
+int pool_drain(struct apply *ap, struct err *e) MUST_CHECK;	/* wait until all that was given is done */
+int pool_drain_large(struct apply *ap, const struct large *l, struct err *e) MUST_CHECK;	/* the same for its slices */
+/* Wait until that job and all before it are done; *done: the last of which that is true. */
+int pool_drain_until(struct pool *p, uint64_t job, uint64_t *done, struct err *e) MUST_CHECK;
+int pool_state(struct apply *ap, struct err *e) MUST_CHECK;	/* -1: a worker has failed */
+void pool_stop(struct apply *ap);				/* drops what waits */
+
+/* ---- apply_pack.c ---- */
+
+int apply_pack(struct apply *ap, const struct object *o, struct err *e) MUST_CHECK;
+int apply_slice(struct apply *ap, const struct object *o, struct large *l, uint64_t raw, struct err *e) MUST_CHECK;
 
 /* ---- apply_tree.c: -1 with *e describes one entry; apply_settle decides whether it is more ---- */
 
@@ -173,7 +237,7 @@ int tree_relock(int fd, int had, struct err *e) MUST_CHECK;
 const char *split_source(struct apply *ap, const char *first);	/* what a further name of first is linked to; borrowed */
 /* EMLINK came: en becomes a copy of name in dir, to which further names are linked; reported. */
 int split_copy(struct apply *ap, const struct entry *en, int dir, const char *name, struct err *e) MUST_CHECK;
-void split_dispose(struct apply *ap);
+void split_dispose(struct common *c);
 
 /* ---- apply_block.c ---- */
 
@@ -190,8 +254,9 @@ int patch_zero(struct apply *ap, int fd, uint64_t at, uint64_t n, const char *pa
 
 /* ---- apply_object.c ---- */
 
+void object_dispose(struct object *o);
 struct object *object_find(struct apply *ap, uint64_t ordinal);	/* NULL: not open */
-struct large *large_find(struct apply *ap, uint64_t id);
+struct large *large_find(struct apply *ap, uint64_t id);	/* NULL: not open */
 /* A new one, fd -1; NULL: out of memory, or the id is used up or too many are open (*e). */
 struct large *large_add(struct apply *ap, uint64_t id, const char *path, struct err *e) MUST_CHECK;
 int large_fail(struct apply *ap, struct large *l, const struct err *why, struct err *e) MUST_CHECK;	/* reported; what still comes for it is dropped */

@@ -41,20 +41,23 @@ int block_end(struct apply *ap, const struct large *l, const struct entry *en, s
 
 int role_applyblock(struct agent *a, struct err *e)
 {
-	OWN(apply_dispose) struct apply ap = { .a = a, .block = true, .fence = FENCE_INIT, .staging = -1, .parent_fd = -1 };
+	OWN(apply_dispose) struct apply ap = APPLY_INIT(a);
 
 	(void)umask(077);
-	if (!(ap.copy = malloc(COPY_BYTES)))
-		return err_set(e, ERR_TEMPORARY, "out of memory");
+	ap.block = true;
+	if (apply_prepare(&ap, e) < 0)
+		return -1;
 	if (fence_enter(&ap.fence, a->root, a->root_path, a->start.epoch, e) < 0)
 		return -1;
-	if (apply_sync_start(&ap, e) < 0 || inbox_start(&ap.inbox, a->wire, e) < 0)
+	if (apply_sync_start(&ap, e) < 0 || pool_start(&ap, e) < 0 || inbox_start(&ap.inbox, a->wire, e) < 0)
 		return -1;
 	wire_set_state(a->wire, "write");
 	if (apply_receive(&ap, e) < 0)
 		return -1;
 	if (ap.object_count || ap.large_count)
 		return err_set(e, ERR_INTEGRITY, "the stream ended inside an object");
+	if (pool_drain(&ap, e) < 0)
+		return -1;
 	wire_set_state(a->wire, "sync");
 	return apply_sync_stop(&ap, e) < 0 ? -1 : apply_durable(&ap, e);
 }

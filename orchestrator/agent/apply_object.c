@@ -13,7 +13,6 @@
 #include "finalise.h"
 #include "io.h"
 #include "owner_map.h"
-#include "pack.h"
 #include "sys.h"
 
 #define OBJECT_MAX (96u << 20)		/* stored bytes of one object: a pack and its largest member, incompressible */
@@ -31,11 +30,16 @@ struct object *object_find(struct apply *ap, uint64_t ordinal)
 	return NULL;
 }
 
+void object_dispose(struct object *o)
+{
+	buf_dispose(&o->stored);
+	msg_ranges_dispose(&o->ranges);
+}
+
 static void drop_object(struct apply *ap, struct object *o)
 {
 	ap->object_bytes -= o->stored.len;
-	buf_dispose(&o->stored);
-	msg_ranges_dispose(&o->ranges);
+	object_dispose(o);
 	*o = ap->objects[--ap->object_count];
 }
 
@@ -72,107 +76,17 @@ int object_data(struct apply *ap, const struct wire_frame *f, struct err *e)
 	return buf_finish(&o->stored, e);
 }
 
-struct memory { const char *p; size_t left; };
-
-static ssize_t from_memory(void *ctx, void *p, size_t n, struct err *e)
-{
-	struct memory *m = ctx;
-
-	(void)e;
-	if (n > m->left)
-		n = m->left;
-	memcpy(p, m->p, n);
-	m->p += n;
-	m->left -= n;
-	return (ssize_t)n;
-}
-
-/* ---- packs ---- */
-
-static int copy_content(struct apply *ap, struct pack_reader *r, const struct entry *en, int fd, struct err *e)
-{
-	uint64_t total = 0;
-	ssize_t n;
-
-	while ((n = pack_read(r, ap->copy, COPY_BYTES, e)) > 0) {
-		if (io_write_all(SITE, fd, ap->copy, (size_t)n, en->path, e) < 0)
-			return -1;
-		total += (uint64_t)n;
-	}
-	if (n < 0)
-		return -1;
-	if (total != en->size)
-		return err_set(e, ERR_INTEGRITY, "%" PRIu64 " bytes came, %" PRIu64 " were announced", total, en->size);
-	ap->a->done.bytes += total;
-	return 0;
-}
-
-static int file_from_pack(struct apply *ap, struct pack_reader *r, const struct entry *en, const struct attr_set *attrs,
-    struct err *e)
-{
-	struct spot s;
-	OWN_FD int fd = tree_new_file(ap, en, &s, e);
-
-	if (fd < 0)
-		return -1;
-	if (copy_content(ap, r, en, fd, e) < 0) {
-		tree_drop(&s);
-		return -1;
-	}
-	return tree_finish(ap, en, attrs, take_fd(&fd), &s, e);
-}
-
-static int entry_from_pack(struct apply *ap, struct pack_reader *r, const struct entry *en, const struct attr_set *attrs,
-    struct err *e)
-{
-	if (en->link_to)
-		return tree_link(ap, en, e);
-	switch (en->type) {
-	case ENTRY_DIR: return tree_dir(ap, en->path, e);
-	case ENTRY_FILE: return file_from_pack(ap, r, en, attrs, e);
-	default: return tree_special(ap, en, attrs, e);
-	}
-}
-
-static int apply_pack(struct apply *ap, const struct object *o, struct err *e)
-{
-	struct memory m = { o->stored.data, o->stored.len };
-	OWN(pack_reader_freep) struct pack_reader *r = NULL;
-	int more;
-
-	if (pack_reader_new(&r, from_memory, &m, e) < 0)
-		return -1;
-	do {
-		OWN_ENTRY struct entry en = ENTRY_INIT;
-		OWN_ATTRS struct attr_set attrs = ATTR_SET_INIT;
-		struct err why = ERR_INIT;
-
-		if ((more = pack_next(r, &en, &attrs, e)) <= 0)
-			continue;
-		owner_map(ap->a, &en);
-		int rc = entry_from_pack(ap, r, &en, &attrs, &why);
-
-		/* A pack that lies about one entry is not believed about the others. */
-		if (rc < 0 && why.class == ERR_INTEGRITY) {
-			*e = why;
-			return -1;
-		}
-		if (apply_settle(ap, en.path, rc, &why, e) < 0)
-			return -1;
-	} while (more > 0);
-	return more;
-}
-
-/* ---- slices ---- */
+/* ---- large contents ---- */
 
 struct large *large_find(struct apply *ap, uint64_t id)
 {
 	for (size_t i = 0; i < ap->large_count; i++)
-		if (ap->larges[i].id == id)
-			return &ap->larges[i];
+		if (ap->larges[i]->id == id)
+			return ap->larges[i];
 	return NULL;
 }
 
+/* No worker has a slice of it any more, here and in what follows. */
 void large_unstage(struct apply *ap, struct large *l)
 {
 	if (l->fd < 0)
@@ -184,9 +98,15 @@ void large_unstage(struct apply *ap, struct large *l)
 
 static void drop_large(struct apply *ap, struct large *l)
 {
+	size_t i = 0;
+
 	large_unstage(ap, l);
+	own_closep(&l->direct);
+	while (ap->larges[i] != l)
+		i++;
+	ap->larges[i] = ap->larges[--ap->large_count];
 	free(l->path);
-	*l = ap->larges[--ap->large_count];
+	free(l);
 }
 
 int large_fail(struct apply *ap, struct large *l, const struct err *why, struct err *e)
@@ -197,26 +117,35 @@ int large_fail(struct apply *ap, struct large *l, const struct err *why, struct 
 
 struct large *large_add(struct apply *ap, uint64_t id, const char *path, struct err *e)
 {
-	struct large *grown;
+	struct large **grown, *l;
 	char *copy;
 
 	if (id <= ap->large_max || ap->large_count >= LARGES_MAX) {
 		err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " begins twice, or too many are open", id);
 		return NULL;
 	}
-	grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(*grown));
+	grown = realloc(ap->larges, (ap->large_count + 1) * sizeof(struct large *));
+	l = calloc(1, sizeof(*l));
 	copy = strdup(path);
 	if (grown)
 		ap->larges = grown;
-	if (!grown || !copy) {
+	if (!grown || !l || !copy) {
+		free(l);
 		free(copy);
 		err_set(e, ERR_TEMPORARY, "out of memory");
 		return NULL;
 	}
-	grown += ap->large_count++;
-	*grown = (struct large){ .id = id, .fd = -1, .path = copy };
+	*l = (struct large){ .id = id, .fd = -1, .direct = -1, .path = copy };
 	ap->large_max = id;
-	return grown;
+	return ap->larges[ap->large_count++] = l;
+}
+
+/* A second fd past the page cache, since slices of one content are written at the same time; without one all goes as usual. */
+static int open_direct(const struct apply *ap, const struct large *l, uint64_t size)
+{
+	OWN_FD int fd = size < OUT_DIRECT_MIN ? -1 : openat(ap->staging, l->tmp, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && out_set_direct(fd, true) ? take_fd(&fd) : -1;
 }
 
 int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -229,8 +158,10 @@ int large_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
 		return -1;
 	if (ap->block)
 		return block_begin(ap, l, m.size, e);
-	l->fd = tree_tmp_file(ap, l->tmp, &why);
-	return l->fd < 0 ? large_fail(ap, l, &why, e) : 0;
+	if ((l->fd = tree_tmp_file(ap, l->tmp, &why)) < 0)
+		return large_fail(ap, l, &why, e);
+	l->direct = open_direct(ap, l, m.size);
+	return 0;
 }
 
 int large_abort(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -242,84 +173,12 @@ int large_abort(struct apply *ap, const struct wire_frame *f, struct err *e)
 		return -1;
 	if (id > ap->large_max)
 		return err_set(e, ERR_INTEGRITY, "abort of large content %" PRIu64 ", which never began", id);
-	if ((l = large_find(ap, id)))
-		drop_large(ap, l);
-	return 0;
-}
-
-/* Where the raw bytes of a slice go. */
-struct spread { const struct msg_range *v; size_t left; uint64_t used; };
-
-/* 1 = why. */
-static int write_spread(const struct large *l, struct spread *s, const uint8_t *p, size_t n, struct err *why)
-{
-	while (n) {
-		uint64_t room = s->v->length - s->used;
-		size_t k = n < room ? n : (size_t)room;
-
-		if (io_pwrite_all(SITE, l->fd, p, k, s->v->offset + s->used, l->path, why) < 0)
-			return 1;
-		s->used += k;
-		p += k;
-		n -= k;
-		if (s->used == s->v->length && s->left > 1) {
-			s->v++;
-			s->left--;
-			s->used = 0;
-		}
-	}
-	return 0;
-}
-
-static uint64_t ranges_length(const struct msg_ranges *m)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < m->count; i++)
-		n += m->v[i].length;
-	return n;
-}
-
-/* 1: the staged file could not be written (why); -1: the object itself is bad. */
-static int write_slice(struct apply *ap, const struct object *o, const struct large *l, uint64_t raw, struct err *why,
-    struct err *e)
-{
-	struct memory m = { o->stored.data, o->stored.len };
-	OWN(frame_reader_freep) struct frame_reader *r = NULL;
-	struct msg_range whole = { o->is.offset, raw };
-	struct spread s = { o->ranges.count ? o->ranges.v : &whole, o->ranges.count ? o->ranges.count : 1, 0 };
-	uint64_t done = 0, end;
-	ssize_t n;
-
-	if (__builtin_add_overflow(o->is.offset, raw, &end) || end > INT64_MAX || (o->ranges.count && ranges_length(&o->ranges) != raw))
-		return err_set(e, ERR_INTEGRITY, "a slice beyond the end of any file, or beyond its ranges");
-	if (frame_reader_new(&r, from_memory, &m, e) < 0)
+	if (!(l = large_find(ap, id)))
+		return 0;
+	if (pool_drain_large(ap, l, e) < 0)
 		return -1;
-	while ((n = frame_reader_get(r, ap->copy, COPY_BYTES, e)) > 0) {
-		if ((uint64_t)n > raw - done)
-			return err_set(e, ERR_INTEGRITY, "a slice holds more than the %" PRIu64 " bytes announced", raw);
-		if (write_spread(l, &s, ap->copy, (size_t)n, why))
-			return 1;
-		done += (uint64_t)n;
-	}
-	if (n == 0 && done != raw)
-		return err_set(e, ERR_INTEGRITY, "a slice ended after %" PRIu64 " of %" PRIu64 " bytes", done, raw);
-	ap->a->done.bytes += raw;
-	return (int)n;
-}
-
-static int apply_slice(struct apply *ap, const struct object *o, uint64_t raw, struct err *e)
-{
-	struct large *l = large_find(ap, o->is.large_id);
-	struct err why = ERR_INIT;
-	int r;
-
-	if (!l && o->is.large_id > ap->large_max)
-		return err_set(e, ERR_INTEGRITY, "a slice of large content %" PRIu64 ", which never began", o->is.large_id);
-	if (!l || l->fd < 0)
-		return 0;	/* aborted, or already reported */
-	r = write_slice(ap, o, l, raw, &why, e);
-	return r == 1 ? large_fail(ap, l, &why, e) : r;
+	drop_large(ap, l);
+	return 0;
 }
 
 int object_end(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -334,11 +193,10 @@ int object_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 	if (!o || o->stored.len != m.stored)
 		return err_set(e, ERR_INTEGRITY, "object %" PRIu64 " ended without having begun, or with other bytes than announced",
 		    m.ordinal);
-	r = o->is.kind == MSG_KIND_PACK ? apply_pack(ap, o, e) : apply_slice(ap, o, m.raw, e);
-	if (r < 0)
-		return err_at(e, "object %" PRIu64, m.ordinal);
-	drop_object(ap, o);
-	return 0;
+	ap->object_bytes -= o->stored.len;
+	r = pool_give(ap, o, m.raw, e);
+	*o = ap->objects[--ap->object_count];
+	return r;
 }
 
 /*
@@ -406,6 +264,7 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 {
 	OWN_ATTRS struct attr_set attrs = ATTR_SET_INIT;
 	struct spot s = tree_staged(ap, l->tmp);
+	struct stat st;
 
 	if (strcmp(l->path, en->path) != 0 || en->type != ENTRY_FILE)
 		return err_set(e, ERR_INTEGRITY, "large content %" PRIu64 " began with another name", l->id);
@@ -413,7 +272,7 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 		return block_end(ap, l, en, e);
 	if (attr_load(ap, en, &attrs, e) < 0)
 		return -1;
-	if (ftruncate(l->fd, (off_t)en->size) < 0)
+	if (fstat(l->fd, &st) < 0 || ((uint64_t)st.st_size != en->size && ftruncate(l->fd, (off_t)en->size) < 0))
 		return err_sys(e, "truncate");
 	if (((en->has & ENTRY_HAS_LAYOUT) && punch_holes(l->fd, en, e) < 0) || fill_data(ap, l->fd, en, e) < 0)
 		return -1;
@@ -433,7 +292,9 @@ int large_end(struct apply *ap, const struct wire_frame *f, struct err *e)
 	owner_map(ap->a, &en);
 	if (!(l = large_find(ap, id)) || en.size > INT64_MAX)
 		return err_set(e, ERR_INTEGRITY, "end of large content %" PRIu64 ", which is not open", id);
-	if (l->fd >= 0) {
+	if (pool_drain_large(ap, l, e) < 0)
+		return -1;
+	if (l->fd >= 0 && !l->failed) {
 		int rc = finish_large(ap, l, &en, &why);
 
 		r = apply_settle(ap, en.path, rc, &why, e);
@@ -504,7 +365,7 @@ void objects_dispose(struct apply *ap)
 	while (ap->object_count)
 		drop_object(ap, &ap->objects[0]);
 	while (ap->large_count)
-		drop_large(ap, &ap->larges[0]);
+		drop_large(ap, ap->larges[0]);
 	free(ap->objects);
 	free(ap->larges);
 }

@@ -149,6 +149,8 @@ int patch_hole(struct apply *ap, const struct wire_frame *f, struct err *e)
 		return -1;
 	if (!(l = large_find(ap, id)))
 		return err_set(e, ERR_INTEGRITY, "a hole of large content %" PRIu64 ", which is not open", id);
+	if (pool_drain_large(ap, l, e) < 0)
+		return -1;
 	if (l->fd < 0 || patch_zero(ap, l->fd, at, n, l->path, &why) == 0)
 		return 0;
 	return large_fail(ap, l, &why, e);

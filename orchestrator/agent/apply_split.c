@@ -12,45 +12,61 @@
 #include "esc.h"
 #include "io.h"
 
-static struct split *find(struct apply *ap, const char *first)
+static struct split *find(struct common *c, const char *first)
 {
-	for (size_t i = 0; i < ap->split_count; i++)
-		if (strcmp(ap->splits[i].first, first) == 0)
-			return &ap->splits[i];
+	for (size_t i = 0; i < c->split_count; i++)
+		if (strcmp(c->splits[i].first, first) == 0)
+			return &c->splits[i];
 	return NULL;
 }
 
+/* All names of one inode that come in packs come in one, so nobody else changes its copy meanwhile. */
 const char *split_source(struct apply *ap, const char *first)
 {
-	const struct split *s = find(ap, first);
+	const struct split *s;
+	const char *now;
 
-	return s ? s->now : first;
+	pthread_mutex_lock(&ap->common->lock);
+	s = find(ap->common, first);
+	now = s ? s->now : first;
+	pthread_mutex_unlock(&ap->common->lock);
+	return now;
 }
 
-static int remember(struct apply *ap, const char *first, const char *now, struct err *e)
+static int remember_locked(struct common *c, const char *first, const char *now, struct err *e)
 {
-	struct split *s = find(ap, first), *grown;
+	struct split *s = find(c, first), *grown;
 	char *copy = strdup(now);
 
 	if (!copy)
 		return err_sys(e, "%s", esc_s(now));
 	if (!s) {
-		if (!(grown = realloc(ap->splits, (ap->split_count + 1) * sizeof(*grown)))) {
+		if (!(grown = realloc(c->splits, (c->split_count + 1) * sizeof(*grown)))) {
 			free(copy);
 			return err_sys(e, "%s", esc_s(now));
 		}
-		ap->splits = grown;
-		s = &grown[ap->split_count];
+		c->splits = grown;
+		s = &grown[c->split_count];
 		if (!(s->first = strdup(first))) {
 			free(copy);
 			return err_sys(e, "%s", esc_s(now));
 		}
 		s->now = NULL;
-		ap->split_count++;
+		c->split_count++;
 	}
 	free(s->now);
 	s->now = copy;
 	return 0;
+}
+
+static int remember(struct apply *ap, const char *first, const char *now, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&ap->common->lock);
+	r = remember_locked(ap->common, first, now, e);
+	pthread_mutex_unlock(&ap->common->lock);
+	return r;
 }
 
 /* Data ranges only, so that holes stay holes. */
@@ -117,11 +133,11 @@ int split_copy(struct apply *ap, const struct entry *en, int dir, const char *na
 	return agent_problem(ap->a, en->path, &why, e);
 }
 
-void split_dispose(struct apply *ap)
+void split_dispose(struct common *c)
 {
-	for (size_t i = 0; i < ap->split_count; i++) {
-		free(ap->splits[i].first);
-		free(ap->splits[i].now);
+	for (size_t i = 0; i < c->split_count; i++) {
+		free(c->splits[i].first);
+		free(c->splits[i].now);
 	}
-	free(ap->splits);
+	free(c->splits);
 }

@@ -1,7 +1,7 @@
 /*
  * Making things durable beside the writing: a sync takes as long as the disk needs, and the next pack can be written meanwhile.
  * What is written after a FLUSH may be synced with it; nothing before it may be left out, and nothing is: the sync begins when
- * all of that has been written.
+ * all of that has been written, by whichever worker.
  */
 #include "apply.h"
 
@@ -25,14 +25,20 @@ int apply_durable(struct apply *ap, struct err *e)
 	return -1;
 }
 
-static int answer(struct apply *ap, const uint64_t *tokens, size_t n, struct err *e)
+/* Answers the first of them, and those for which nothing is being written any more: *n becomes their number. */
+static int answer(struct apply *ap, const struct flush *tokens, size_t *n, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
+	uint64_t done;
 
+	if (pool_drain_until(&ap->pool, tokens[0].after, &done, e) < 0)
+		return -1;
+	while (tokens[*n - 1].after > done)
+		--*n;
 	if (apply_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		msg_number_encode(&b, tokens[i]);
+	for (size_t i = 0; i < *n; i++) {
+		msg_number_encode(&b, tokens[i].token);
 		if (agent_send(ap->a, WIRE_ACK, MSG_ACK, &b, e) < 0)
 			return -1;
 	}
@@ -71,7 +77,7 @@ static void *sync_main(void *arg)
 {
 	struct apply *ap = arg;
 	struct syncer *y = &ap->syncer;
-	uint64_t tokens[TOKENS_MAX];
+	struct flush tokens[TOKENS_MAX];
 	struct err e = ERR_INIT;
 	size_t n;
 	int r;
@@ -87,7 +93,7 @@ static void *sync_main(void *arg)
 		n = y->count;
 		memcpy(tokens, y->tokens, n * sizeof(*tokens));
 		pthread_mutex_unlock(&y->lock);
-		r = answer(ap, tokens, n, &e);
+		r = answer(ap, tokens, &n, &e);
 		pthread_mutex_lock(&y->lock);
 		y->count -= n;
 		memmove(y->tokens, y->tokens + n, y->count * sizeof(*y->tokens));
@@ -126,7 +132,7 @@ int apply_sync_ask(struct apply *ap, uint64_t token, struct err *e)
 		*e = y->why;
 		r = -1;
 	} else {
-		y->tokens[y->count++] = token;
+		y->tokens[y->count++] = (struct flush){ token, ap->pool.given };
 		pthread_cond_broadcast(&y->changed);
 	}
 	pthread_mutex_unlock(&y->lock);

@@ -132,7 +132,7 @@ int tree_stage_close(struct apply *ap, struct err *e)
 
 void tree_tmp_name(struct apply *ap, char tmp[TMP_NAME])
 {
-	(void)snprintf(tmp, TMP_NAME, "%" PRIu64, ap->next_tmp++);
+	(void)snprintf(tmp, TMP_NAME, "%" PRIu64, __atomic_fetch_add(&ap->common->next_tmp, 1, __ATOMIC_RELAXED));
 }
 
 int tree_tmp_file(struct apply *ap, char tmp[TMP_NAME], struct err *e)
@@ -166,14 +166,20 @@ static uint64_t *fresh_at(const struct fresh *f, uint64_t key)
 
 static bool is_fresh(const struct apply *ap, const char *path)
 {
-	return ap->fresh.cap && *fresh_at(&ap->fresh, fresh_key(path, strlen(path))) != 0;
+	const struct fresh *f = &ap->common->fresh;
+	bool yes;
+
+	pthread_mutex_lock(&ap->common->lock);
+	yes = f->cap && *fresh_at(f, fresh_key(path, strlen(path))) != 0;
+	pthread_mutex_unlock(&ap->common->lock);
+	return yes;
 }
 
 /* Without memory for it the directory is simply not among them. */
-static void add_fresh(struct apply *ap, const char *path, size_t n)
+static void put_fresh(struct fresh *f, uint64_t key)
 {
-	struct fresh *f = &ap->fresh, more = { NULL, f->n, f->cap ? f->cap * 2 : 256 };
-	uint64_t key = fresh_key(path, n), *at;
+	struct fresh more = { NULL, f->n, f->cap ? f->cap * 2 : 256 };
+	uint64_t *at;
 
 	if (f->n * 2 >= f->cap) {
 		if (f->cap >= FRESH_MAX || !(more.v = calloc(more.cap, sizeof(*more.v))))
@@ -189,6 +195,13 @@ static void add_fresh(struct apply *ap, const char *path, size_t n)
 	*at = key;
 }
 
+static void add_fresh(struct apply *ap, const char *path, size_t n)
+{
+	pthread_mutex_lock(&ap->common->lock);
+	put_fresh(&ap->common->fresh, fresh_key(path, n));
+	pthread_mutex_unlock(&ap->common->lock);
+}
+
 void tree_forget_parent(struct apply *ap)
 {
 	own_closep(&ap->parent_fd);
@@ -199,8 +212,7 @@ void tree_forget_parent(struct apply *ap)
 void tree_dispose(struct apply *ap)
 {
 	tree_forget_parent(ap);
-	split_dispose(ap);
-	free(ap->fresh.v);
+	free(ap->copy);
 }
 
 static bool is_dir(int dir, const char *name)
@@ -331,17 +343,20 @@ static int aside_name(const char *path, char out[64], struct err *e)
 
 static int remember_aside(struct apply *ap, const char *path, struct err *e)
 {
-	char **grown = realloc(ap->asides, (ap->aside_count + 1) * sizeof(*grown));
-	char *copy = strdup(path);
+	struct common *c = ap->common;
+	char *copy = strdup(path), **grown;
 
+	pthread_mutex_lock(&c->lock);
+	grown = realloc(c->asides, (c->aside_count + 1) * sizeof(*grown));
 	if (grown)
-		ap->asides = grown;
-	if (!grown || !copy) {
-		free(copy);
-		return err_sys(e, "%s", esc_s(path));
-	}
-	ap->asides[ap->aside_count++] = copy;
-	return 0;
+		c->asides = grown;
+	if (grown && copy)
+		c->asides[c->aside_count++] = copy;
+	pthread_mutex_unlock(&c->lock);
+	if (grown && copy)
+		return 0;
+	free(copy);
+	return err_set(e, ERR_TEMPORARY, "out of memory");
 }
 
 /*
@@ -367,23 +382,26 @@ static int set_aside(struct apply *ap, int dir, const char *base, const char *pa
 	return remember_aside(ap, path, e);
 }
 
+/* No worker is at work any more. */
 static int drop_all_asides(struct apply *ap, struct err *e)
 {
-	for (size_t i = 0; i < ap->aside_count; i++) {
+	const struct common *c = ap->common;
+
+	for (size_t i = 0; i < c->aside_count; i++) {
 		struct err why = ERR_INIT;
 		const char *base;
 		char aside[64];
-		int dir = parent_of(ap, ap->asides[i], &base, &why);
+		int dir = parent_of(ap, c->asides[i], &base, &why);
 
-		if (dir < 0 || aside_name(ap->asides[i], aside, &why) < 0) {
-			if (apply_settle(ap, ap->asides[i], -1, &why, e) < 0)
+		if (dir < 0 || aside_name(c->asides[i], aside, &why) < 0) {
+			if (apply_settle(ap, c->asides[i], -1, &why, e) < 0)
 				return -1;
 			continue;
 		}
 		if (unlinkat(dir, aside, AT_REMOVEDIR) == 0 || errno == ENOENT)
 			continue;
 		(void)err_sys(&why, "the directory that stood here had foreign entries; kept beside it as %s", aside);
-		if (apply_settle(ap, ap->asides[i], -1, &why, e) < 0)
+		if (apply_settle(ap, c->asides[i], -1, &why, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -391,10 +409,11 @@ static int drop_all_asides(struct apply *ap, struct err *e)
 
 int tree_drop_asides(struct apply *ap, struct err *e)
 {
+	struct common *c = ap->common;
 	int r = drop_all_asides(ap, e);
 
-	while (ap->aside_count)
-		free(ap->asides[--ap->aside_count]);
+	while (c->aside_count)
+		free(c->asides[--c->aside_count]);
 	return r;
 }
 
@@ -473,7 +492,7 @@ int tree_new_file(struct apply *ap, const struct entry *en, struct spot *s, stru
 
 	if (choose_spot(ap, en->path, s, e) < 0)
 		return -1;
-	if (s->in_place && en->uid == geteuid() && en->gid == getegid())
+	if (s->in_place && en->uid == ap->common->euid && en->gid == ap->common->egid)
 		mode = (mode_t)en->mode & 0777;
 	fd = openat(s->dir, spot_name(s), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0 && errno == EEXIST && s->in_place) {

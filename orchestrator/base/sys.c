@@ -28,7 +28,7 @@ static int errno_of(const char *name)
 {
 	static const struct { const char *name; int value; } table[] = {
 		{ "EIO", EIO }, { "ENOSPC", ENOSPC }, { "EDQUOT", EDQUOT }, { "EACCES", EACCES }, { "EPERM", EPERM },
-		{ "EROFS", EROFS }, { "ENOENT", ENOENT }, { "kill", FAULT_KILL }, { "short", FAULT_SHORT } };
+		{ "EROFS", EROFS }, { "EINVAL", EINVAL }, { "ENOENT", ENOENT }, { "kill", FAULT_KILL }, { "short", FAULT_SHORT } };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(name, table[i].name) == 0)

@@ -11,7 +11,8 @@ struct frame_reader {
 	pack_source src;
 	void *ctx;		/* borrowed */
 	ZSTD_DCtx *zstd;
-	uint8_t *in;
+	const uint8_t *in;	/* own, or the caller's memory */
+	uint8_t *own;		/* owned; NULL when all stored bytes are in memory */
 	size_t in_size, pos, len;	/* bytes pos..len are waiting */
 	bool in_frame, ended, source_ended;
 	bool failed;
@@ -19,23 +20,48 @@ struct frame_reader {
 	uint64_t frames;
 };
 
-int frame_reader_new(struct frame_reader **out, pack_source src, void *ctx, struct err *e)
+/* NULL: out of memory. */
+static struct frame_reader *make_reader(void)
 {
 	struct frame_reader *r = calloc(1, sizeof(*r));
 
+	if (!r)
+		return NULL;
+	r->why = (struct err)ERR_INIT;
+	r->zstd = ZSTD_createDCtx();
+	if (r->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(r->zstd, ZSTD_d_windowLogMax, PACK_WINDOW_LOG_ACCEPT)))
+		return r;
+	frame_reader_free(r);
+	return NULL;
+}
+
+int frame_reader_new(struct frame_reader **out, pack_source src, void *ctx, struct err *e)
+{
+	struct frame_reader *r = make_reader();
+
 	if (r) {
 		r->in_size = ZSTD_DStreamInSize();
-		r->in = malloc(r->in_size);
-		r->zstd = ZSTD_createDCtx();
+		r->in = r->own = malloc(r->in_size);
 	}
-	if (!r || !r->in || !r->zstd ||
-	    ZSTD_isError(ZSTD_DCtx_setParameter(r->zstd, ZSTD_d_windowLogMax, PACK_WINDOW_LOG_ACCEPT))) {
+	if (!r || !r->own) {
 		frame_reader_free(r);
 		return err_set(e, ERR_TEMPORARY, "decompressor: out of memory");
 	}
 	r->src = src;
 	r->ctx = ctx;
-	r->why = (struct err)ERR_INIT;
+	*out = r;
+	return 0;
+}
+
+int frame_reader_new_memory(struct frame_reader **out, const void *p, size_t n, struct err *e)
+{
+	struct frame_reader *r = make_reader();
+
+	if (!r)
+		return err_set(e, ERR_TEMPORARY, "decompressor: out of memory");
+	r->in = p ? p : (const uint8_t *)"";
+	r->len = n;
+	r->source_ended = true;
 	*out = r;
 	return 0;
 }
@@ -45,20 +71,20 @@ void frame_reader_free(struct frame_reader *r)
 	if (!r)
 		return;
 	ZSTD_freeDCtx(r->zstd);
-	free(r->in);
+	free(r->own);
 	free(r);
 }
 
 /* At least want bytes waiting, unless the source ends before. */
 static int fill(struct frame_reader *r, size_t want, struct err *e)
 {
-	if (r->len - r->pos >= want)
+	if (r->len - r->pos >= want || !r->own)
 		return 0;
-	memmove(r->in, r->in + r->pos, r->len - r->pos);
+	memmove(r->own, r->own + r->pos, r->len - r->pos);
 	r->len -= r->pos;
 	r->pos = 0;
 	while (r->len < want && !r->source_ended) {
-		ssize_t n = r->src(r->ctx, r->in + r->len, r->in_size - r->len, e);
+		ssize_t n = r->src(r->ctx, r->own + r->len, r->in_size - r->len, e);
 
 		if (n < 0)
 			return -1;

@@ -49,6 +49,8 @@ static inline void frame_writer_freep(struct frame_writer **w) { frame_writer_fr
 struct frame_reader;
 /* A pull reader over stored bytes.  Corrupt, truncated or over-windowed frames: ERR_INTEGRITY. */
 int frame_reader_new(struct frame_reader **out, pack_source src, void *ctx, struct err *e) MUST_CHECK;
+/* The same over n stored bytes in memory, borrowed.  With room for a whole frame (FRAME_RAW) at each call nothing is copied twice. */
+int frame_reader_new_memory(struct frame_reader **out, const void *p, size_t n, struct err *e) MUST_CHECK;
 /* Up to n raw bytes; 0 at the clean end; -1. */
 ssize_t frame_reader_get(struct frame_reader *r, void *p, size_t n, struct err *e) MUST_CHECK;
 void frame_reader_free(struct frame_reader *r);
@@ -79,6 +81,8 @@ static inline void pack_writer_freep(struct pack_writer **w) { pack_writer_free(
 
 struct pack_reader;
 int pack_reader_new(struct pack_reader **out, pack_source src, void *ctx, struct err *e) MUST_CHECK;
+/* The same over n stored bytes in memory, borrowed. */
+int pack_reader_new_memory(struct pack_reader **out, const void *p, size_t n, struct err *e) MUST_CHECK;
 /*
  * Next entry: 1, 0 at the clean end, -1.  en and attrs (either may be NULL) are filled (dispose them); digests are not
  * known here, nor nlink, flags, owner names; of a hard link only what tar repeats, type and link_to.  What en and attrs

@@ -9,6 +9,7 @@
 #include "path.h"
 
 #define READ_BUFFER (256u << 10)
+#define MEMORY_BUFFER FRAME_RAW		/* a whole frame, which is then decoded in one go */
 #define HEADERS_MAX (8u << 20)	/* raw bytes between two contents: pax headers, sparse maps */
 
 static la_ssize_t on_read(struct archive *a, void *ctx, const void **p)
@@ -21,7 +22,7 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **p)
 		archive_set_error(a, EIO, "headers");
 		return -1;
 	}
-	n = frame_reader_get(r->frames, r->buffer, READ_BUFFER, &r->why);
+	n = frame_reader_get(r->frames, r->buffer, r->buffer_size, &r->why);
 	if (n < 0) {
 		archive_set_error(a, EIO, "input");
 		return -1;
@@ -54,22 +55,22 @@ static bool set_up(struct pack_reader *r)
 	    archive_read_support_format_tar(r->a) == ARCHIVE_OK;
 }
 
-int pack_reader_new(struct pack_reader **out, pack_source src, void *ctx, struct err *e)
+/* Takes frames over, also when it fails. */
+static int over_frames(struct pack_reader **out, struct frame_reader *frames, size_t buffer_size, struct err *e)
 {
 	struct pack_reader *r = calloc(1, sizeof(*r));
 	locale_t old;
 	bool ok;
 
-	if (!r || !codec_ready() || !(r->buffer = malloc(READ_BUFFER))) {
+	if (!r || !codec_ready() || !(r->buffer = malloc(buffer_size))) {
+		frame_reader_free(frames);
 		free(r);
 		return err_set(e, ERR_TEMPORARY, "pack: out of memory");
 	}
 	r->why = (struct err)ERR_INIT;
+	r->buffer_size = buffer_size;
+	r->frames = frames;
 	name_set_init(&r->names);
-	if (frame_reader_new(&r->frames, src, ctx, e) < 0) {
-		pack_reader_free(r);
-		return -1;
-	}
 	old = codec_enter();
 	ok = set_up(r);
 	codec_leave(old);
@@ -79,6 +80,20 @@ int pack_reader_new(struct pack_reader **out, pack_source src, void *ctx, struct
 	}
 	*out = r;
 	return 0;
+}
+
+int pack_reader_new(struct pack_reader **out, pack_source src, void *ctx, struct err *e)
+{
+	struct frame_reader *f;
+
+	return frame_reader_new(&f, src, ctx, e) < 0 ? -1 : over_frames(out, f, READ_BUFFER, e);
+}
+
+int pack_reader_new_memory(struct pack_reader **out, const void *p, size_t n, struct err *e)
+{
+	struct frame_reader *f;
+
+	return frame_reader_new_memory(&f, p, n, e) < 0 ? -1 : over_frames(out, f, MEMORY_BUFFER, e);
 }
 
 void pack_reader_free(struct pack_reader *r)

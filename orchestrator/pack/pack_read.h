@@ -9,6 +9,7 @@ struct pack_reader {
 	struct archive *a;
 	struct archive_entry *ae;	/* reused */
 	uint8_t *buffer;		/* what libarchive is reading from */
+	size_t buffer_size;
 	struct name_set names;
 	uint64_t entries;
 	int64_t given;			/* raw bytes given to libarchive */
