@@ -9,7 +9,7 @@ person zhang li
 host old
 disk=$TOP/disk.img m=$TOP/data
 loop=''
-trap 'umount -l "$m" 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; scenario_end' EXIT
+trap 'rc=$?; umount -l "$m" 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; (exit $rc); scenario_end' EXIT
 truncate -s 48M "$disk"
 loop=$(losetup -f --show "$disk") || skip 'no free loop device'
 mkfs.ext4 -q -b 1024 "$loop" || skip 'no mkfs.ext4'
