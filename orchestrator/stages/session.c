@@ -142,8 +142,9 @@ int run_host(struct run *r, const char *name, struct host **out, struct err *e)
 static void note_loss(const struct session *s, const struct err *e)
 {
 	const struct plan_host *h = plan_host(s->run->plan, s->host_name);
-	/* A channel that did not open, or an agent that said nothing: after a loss, part of it; else a fault to be told at once. */
-	bool lost = s->wire ? wire_lost(s->wire) : e && s->run->losses && (e->class == ERR_TEMPORARY || e->class == ERR_UNREACHABLE);
+	/* A channel that did not open died with its connection; an agent that said nothing is a fault to be told, unless after a loss. */
+	bool lost = s->wire ? wire_lost(s->wire) : e && s->host &&
+	    (e->class == ERR_TEMPORARY || (e->class == ERR_UNREACHABLE && s->run->losses));
 
 	if (!lost || !h)
 		return;

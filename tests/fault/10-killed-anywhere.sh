@@ -43,7 +43,7 @@ strike() {
 	wait "$run" 2>/dev/null
 	case $? in
 	0|137) ;;
-	7|8) grep -q 'preflight: failed: host' "$OUT" || [ "$kind" = orchestrator ] || [ "$again" = 0 ] ||	# a first log-in is not tried again
+	7|8) grep -q 'preflight: failed' "$OUT" || [ "$kind" = orchestrator ] || [ "$again" = 0 ] ||	# a first log-in is not tried again
 		fail "the run did not get over the loss of $kind" ;;
 	*) [ "$kind" = orchestrator ] || [ "$again" = 0 ] || fail "the run did not get over the loss of $kind" ;;
 	esac
