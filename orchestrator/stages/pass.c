@@ -279,6 +279,7 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0) |
 	    (m.content == MSG_CONTENT_PATCH ? FOUND_PATCH : 0);
 	count_difference(p, en, marks & FOUND_CHANGED);
+	p->patched |= m.content == MSG_CONTENT_PATCH;
 	if (place_of(p, &m, en, &place, e) < 0 || found(p, en, place, marks, e) < 0)
 		return -1;
 	p->progress.bytes += en->type == ENTRY_FILE ? en->size : 0;
@@ -499,7 +500,7 @@ static int run_pass(struct pass *p, struct err *e)
 	    open_source(p, e) < 0 || open_target(p, e) < 0 ||
 	    (p->d->to.host && sent_open(p->r, p->d, p->last, p->version, &p->sent, e) < 0) ||
 	    receive(p, e) < 0 || close_source(p, e) < 0 || check_deletions(p, e) < 0 ||
-	    pass_flush(p, true, true, e) < 0 || pass_finish_target(p, e) < 0)
+	    pass_check_patches(p, e) < 0 || pass_flush(p, true, true, e) < 0 || pass_finish_target(p, e) < 0)
 		return -1;
 	show(p, true);
 	return pass_commit(p, e);

@@ -125,7 +125,7 @@ static int write_entry(struct pass *p, struct output *o, const struct names *nam
  */
 static int check_content(struct pass *p, struct archive *a, const struct entry *en, uint64_t place, uint64_t marks, struct err *e)
 {
-	if ((p->d->to.host && !(marks & FOUND_PATCH)) || !(marks & FOUND_CHANGED) || !place || !objects_has_content(en))
+	if ((p->d->to.host && (!(marks & FOUND_PATCH) || p->patches_checked)) || !(marks & FOUND_CHANGED) || !place || !objects_has_content(en))
 		return 0;
 	return archive_content(a, en, &p->places[place - 1].at, NULL, NULL, e);
 }

@@ -97,6 +97,8 @@ struct pass {
 	struct blocks *blocks;		/* owned */
 	struct pass_hashes *hashes;	/* owned */
 	size_t hashes_count, hashes_bytes;
+	bool patched;			/* a content came as a patch */
+	bool patches_checked;		/* every content with FOUND_PATCH was decoded */
 	uint64_t large_max;		/* highest id of the source */
 	struct u64set contents;		/* u64set_key of the digests of large contents of the version */
 	struct pass_row *rows;		/* owned: not yet flushed */
@@ -146,6 +148,8 @@ int pass_base_open(struct pass *p, const struct pass_large *l, struct pass_base 
 /* Appends what the base has there; ascending. */
 int pass_base_cut(struct pass_base *base, uint64_t offset, uint64_t length, struct recipe *to, struct err *e) MUST_CHECK;
 void pass_base_dispose(struct pass_base *base);
+/* Decodes what patches made, while the target makes durable what it was told. */
+int pass_check_patches(struct pass *p, struct err *e) MUST_CHECK;
 /* Once everything was acknowledged: contents that the target had no base for. */
 int pass_send_whole(struct pass *p, struct err *e) MUST_CHECK;
 void pass_patch_free(struct pass *p);

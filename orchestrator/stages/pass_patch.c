@@ -193,6 +193,44 @@ int pass_base_cut(struct pass_base *base, uint64_t offset, uint64_t length, stru
 
 void pass_base_dispose(struct pass_base *base) { recipe_dispose(&base->rc); }
 
+/* ---- is it what the source read? ---- */
+
+/* 1: one was found and is right; 0: no more; -1. */
+static int check_next(struct pass *p, struct archive *a, struct err *e)
+{
+	uint64_t mark;
+	int got;
+
+	for (;;) {
+		OWN_ENTRY struct entry en = ENTRY_INIT;
+
+		if ((got = passfile_next(p->found, &en, &mark, e)) != 1)
+			return got;
+		if (!(mark & FOUND_PATCH) || !(mark >> FOUND_MARKS) || !objects_has_content(&en))
+			continue;
+		if (run_check(p->r, e) < 0)
+			return -1;
+		return archive_content(a, &en, &p->places[(mark >> FOUND_MARKS) - 1].at, NULL, NULL, e) < 0 ? -1 : 1;
+	}
+}
+
+int pass_check_patches(struct pass *p, struct err *e)
+{
+	OWN(archive_closep) struct archive *a = NULL;
+	int got;
+
+	/* The flush goes out first: a sync and a decoding wait for different things. */
+	if (!p->patched || !p->target.session)
+		return 0;
+	if (pass_flush(p, true, false, e) < 0 || archive_open(p->r->w, &a, e) < 0 || passfile_rewind(p->found, e) < 0)
+		return -1;
+	do
+		got = check_next(p, a, e);
+	while (got == 1);
+	p->patches_checked = got == 0;
+	return got;
+}
+
 /* ---- what the target could not patch ---- */
 
 static int send_whole(struct pass *p, struct feed *f, struct err *e)
