@@ -1,4 +1,5 @@
 /* What the ledger is told of a clearing: facts before the first write, measurements after the last. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -142,6 +143,25 @@ static json_t *search_facts(const struct clearing *c)
 	    counts(s->stays));
 }
 
+/* Of the program that is running and of the agent that it sends; NULL when one cannot be read. */
+static json_t *tool_digests(const struct clearing *c)
+{
+	const char *const files[2] = { "/proc/self/exe", c->r->o->agent_binary };
+	char hex[2][DIGEST_HEX];
+	struct err e = ERR_INIT;
+
+	for (int i = 0; i < 2; i++) {
+		OWN_FD int fd = files[i] ? open(files[i], O_RDONLY | O_CLOEXEC) : -1;
+		uint8_t d[DIGEST_LEN];
+		uint64_t size;
+
+		if (fd < 0 || digest_fd(fd, d, &size, &e) < 0)
+			return NULL;
+		hex_of(d, DIGEST_LEN, hex[i]);
+	}
+	return json_pack("{s:s,s:s}", "waybill", hex[0], "waybill-agent", hex[1]);
+}
+
 json_t *clearing_started(const struct clearing *c, const char *basis)
 {
 	json_int_t objects = 0, bytes = 0;
@@ -155,10 +175,11 @@ json_t *clearing_started(const struct clearing *c, const char *basis)
 	}
 	if (digest_sha256(c->scope, strlen(c->scope), digest, &e) == 0)
 		hex_of(digest, DIGEST_LEN, hex);
-	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:o,s:o*}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
+	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:I,s:I,s:s,s:s,s:o,s:o,s:o,s:o*,s:o*}", "basis", basis, "scope_sha256", hex, "gate", gate_parties(c->r->plan),
 	    "datasets", dataset_rows(c), "facts", plan_facts(c), "objects", objects, "bytes", bytes,
 	    "tool", "waybill " WAYBILL_VERSION, "kernel", c->n ? place_fact(c->v[0].place, "kernel") : "", "hosts", host_rows(c),
-	    "media", clearing_media_json(c), "devices", clearing_devices_json(c), "search", search_facts(c));
+	    "media", clearing_media_json(c), "devices", clearing_devices_json(c), "search", search_facts(c),
+	    "tool_sha256", tool_digests(c));
 }
 
 /* ---- after the work ---- */

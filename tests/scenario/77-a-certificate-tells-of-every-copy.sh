@@ -17,6 +17,7 @@ expect 0/4/5 --as zhang --key "$KEYS/zhang" run "$TOP/retire.yaml"
 expect 0 --json certificate retire
 jq -e '[.copies[] | .grade] == ["kept","E4","E4"] and .title_zh == "处置记录(未证实)"' "$OUT" >/dev/null || fail "copies: $(jq .copies "$OUT")"
 first=$(jq -r .id "$OUT")
+same_text "$(sha256sum <"$WAYBILL" | cut -d' ' -f1)" "$(jq -r .tool_sha256.waybill "$OUT")" 'digest of the program'
 
 part 'text, page and JSON are stored in both languages, signed, and what the command prints'
 for form in txt html; do
