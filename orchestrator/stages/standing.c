@@ -196,6 +196,8 @@ static int take_phase(struct standing *s, const struct ledger_event *ev, const j
 {
 	bool started = strcmp(ev->state, "started") == 0, done = strcmp(ev->state, "done") == 0;
 
+	if (strcmp(ev->stage, "copy") == 0 && done)
+		s->pass_seconds = json_number_value(json_object_get(j, "last_pass_s"));
 	if (strcmp(ev->stage, "freeze") == 0 && started) {
 		s->phase = PHASE_FREEZING;
 		froze(s, ev, j);

@@ -64,6 +64,7 @@ struct standing {
 	int64_t frozen_at;		/* seconds since the epoch; of the last freeze */
 	int64_t froze_ms;		/* the same by the wall clock, in milliseconds */
 	double predicted_freeze;	/* seconds, as said at the last freeze; < 0 = could not be */
+	double pass_seconds;		/* the last live pass over all datasets, its verification and all around them; 0 = none */
 	double freeze_seconds;		/* the last freeze took; 0 = not known */
 	double hook_seconds[POINT_COUNT];	/* the hooks of a point took when they last ran; 0 = never */
 	char *cut_data;			/* data of the last `cutover started`, owned, or NULL */

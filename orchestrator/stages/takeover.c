@@ -7,19 +7,24 @@
 #include "hooks.h"
 #include "log.h"
 
+#define PLACE_S 0.1	/* to look at a swapped or merged dataset and to exchange it: three short sessions */
+
 double takeover_predict(const struct run *r)
 {
-	double all = hooks_seconds(r, POINT_FREEZE) + hooks_seconds(r, POINT_CUTOVER);
+	double hooks = hooks_seconds(r, POINT_FREEZE) + hooks_seconds(r, POINT_CUTOVER), all = 0;
 
 	for (size_t i = 0; i < r->plan->ndatasets; i++) {
-		const struct standing_dataset *d = standing_dataset(&r->standing, r->plan->datasets[i].name);
+		const struct plan_dataset *p = &r->plan->datasets[i];
+		const struct standing_dataset *d = standing_dataset(&r->standing, p->name);
 
 		if (!d || (!d->version && d->rehearsed <= 0))
 			return -1;
+		if (p->kind == DATASET_FILES && p->files.activate != ACTIVATE_IN_PLACE)
+			hooks += PLACE_S;
 		/* The live pass just before is the best measure; a rehearsal that took longer warns of what it did not meet. */
 		all += d->seconds + d->verify_seconds > d->rehearsed ? d->seconds + d->verify_seconds : d->rehearsed;
 	}
-	return all;
+	return hooks + (all > r->standing.pass_seconds ? all : r->standing.pass_seconds);
 }
 
 static int64_t now_s(void) { return clock_now_ns() / 1000000000; }
