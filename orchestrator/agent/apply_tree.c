@@ -245,7 +245,8 @@ static int make_dir(struct apply *ap, int dir, const char *name, struct err *e)
 			return 1;
 		if (errno == EEXIST && is_dir(dir, name))
 			return 0;
-		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT && errno != EPERM)
+		/* EISDIR: another worker, which needs it too, has replaced it meanwhile. */
+		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT && errno != EPERM && errno != EISDIR)
 			return err_sys(e, "cannot replace %s by a directory", esc_s(name));
 		if ((errno == EACCES && !open_up(dir)) || (errno == EPERM && !tree_unlock(ap, dir, name)))
 			return err_sys(e, "mkdir %s", esc_s(name));

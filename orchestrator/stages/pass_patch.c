@@ -13,7 +13,7 @@
 #define PARTS_SPARE 4096u		/* parts of a recipe beyond one for each: */
 #define PART_BYTES (64u << 10)
 #define HASHES_OPEN_MAX 256
-#define HASHES_BYTES_MAX (64u << 20)
+#define HASHES_BYTES_MAX (256u << 20)	/* an agent reads ahead of the entry that is due by 14 contents, each with up to 16 MiB of them */
 #define SLICES_SPARE 64u		/* slices beyond twice those that it takes whole */
 
 int pass_blocks_open(struct pass *p, struct err *e)
