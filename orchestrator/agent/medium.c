@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "esc.h"
 #include "io.h"
 
@@ -120,8 +121,8 @@ static bool is_related(const struct related *r, dev_t dev)
 	return false;
 }
 
-/* One line of mountinfo: how it is mounted, when it is; *point is the mount point, within line. */
-static enum medium_use use_of_line(const struct related *r, char *line, const char **point)
+/* One line of mountinfo: how it is mounted, when it is; *point is the mount point, *part what of the file system is seen there. */
+static enum medium_use use_of_line(const struct related *r, char *line, const char **point, const char **part)
 {
 	char *word[64], *save = NULL, *source;
 	OWN_BUF struct buf raw = BUF_INIT;
@@ -144,6 +145,7 @@ static enum medium_use use_of_line(const struct related *r, char *line, const ch
 	if (!ours)
 		return MEDIUM_FREE;
 	*point = word[4];
+	*part = word[3];
 	return strncmp(word[dash + 3], "rw", 2) == 0 ? MEDIUM_MOUNTED_RW : MEDIUM_MOUNTED_RO;
 }
 
@@ -157,11 +159,13 @@ static enum medium_use use_of_mounts(const struct related *r, struct buf *points
 	if (io_read_file(AT_FDCWD, "/proc/self/mountinfo", MOUNTS_MAX, &b, &ignored) < 0 || !b.data)
 		return MEDIUM_HELD;	/* nobody knows */
 	for (char *line = strtok_r(b.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *point = "";
-		enum medium_use one = use_of_line(r, line, &point);
+		const char *point = "", *part = "";
+		enum medium_use one = use_of_line(r, line, &point, &part);
 
-		if (one != MEDIUM_FREE && points)
+		if (one != MEDIUM_FREE && points && strcmp(part, "/") == 0)
 			buf_printf(points, "%s\n", point);
+		else if (one != MEDIUM_FREE && points)
+			buf_printf(points, "%s (only %s of it)\n", point, part);
 		if (one > use)
 			use = one;
 	}
@@ -200,6 +204,19 @@ enum medium_use medium_use(const struct stat *st)
 	return use;
 }
 
+/* A partition or volume of it that nothing is mounted from: nobody knows what it holds. */
+static void put_unmounted(const struct related *r, struct buf *out)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct related one = { .n = 0 };
+		char node[DEVICE_NODE];
+
+		relate(&one, r->v[i], 0);
+		if (one.n == 1 && use_of_mounts(&one, NULL) == MEDIUM_FREE)
+			buf_printf(out, "%s (not mounted)\n", device_node(r->v[i], node) ? node : "a part of it");
+	}
+}
+
 void medium_mounts(const struct stat *st, struct buf *out)
 {
 	struct related r = { .n = 0 };
@@ -209,6 +226,8 @@ void medium_mounts(const struct stat *st, struct buf *out)
 	else
 		relate_loops(&r, st);
 	(void)use_of_mounts(&r, out);
+	if (out->len)
+		put_unmounted(&r, out);
 }
 
 const char *medium_use_name(enum medium_use u)

@@ -18,7 +18,11 @@ enum medium_use {		/* worst last */
 };
 /* Of the device, its partitions and what is stacked on them; of a file: of the loop devices whose file it is. */
 enum medium_use medium_use(const struct stat *st);
-/* Appends where file systems of it are mounted here, as the kernel escapes them, a line each. */
+/*
+ * Appends where file systems of it are mounted here, as the kernel escapes them, a line each; and as lines that are no mount points what
+ * would be wiped unseen: " (only ROOT of it)" after the point where a part of a file system is mounted, and, once anything is mounted,
+ * "NODE (not mounted)" for each partition or volume that is not.
+ */
 void medium_mounts(const struct stat *st, struct buf *out);
 const char *medium_use_name(enum medium_use u);	/* "no", "read-only", "held", "read-write" */
 

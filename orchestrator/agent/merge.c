@@ -242,21 +242,27 @@ static int in_one(struct merge *m, const struct act *a, struct err *e)
 	return move(m->staged, m->target, path, e);
 }
 
+/*
+ * What was replaced is beneath "kept" until it is back.  So as long as it is there, what stands at the target is the staged one, and once
+ * it is not, the target's is the original; what somebody deleted at the target since is given back all the same.
+ */
 static int back_one(struct merge *m, const struct act *a, struct err *e)
 {
 	const char *path = a->path.data;
+	bool kept;
 
 	sys_point(PLACE_SITE);
 	if (a->what == 'D')
 		return 0;	/* last, see below */
-	if (!there(m->staged, path) && there(m->target, path)) {
+	if (a->what == 'R' && need_kept(m, path, e) < 0)
+		return -1;
+	kept = a->what == 'R' && there(m->kept, path);
+	if ((a->what == 'A' || kept) && !there(m->staged, path) && there(m->target, path)) {
 		if (move(m->target, m->staged, path, e) < 0)
 			return -1;
 		m->count++;
 	}
-	if (a->what == 'R' && there(m->staged, path) && !there(m->target, path) && need_kept(m, path, e) == 0 && there(m->kept, path))
-		return move(m->kept, m->target, path, e);
-	return e->class == ERR_NONE ? 0 : -1;
+	return kept && !there(m->target, path) ? move(m->kept, m->target, path, e) : 0;
 }
 
 static int back_dir(struct merge *m, const struct act *a, struct err *e)

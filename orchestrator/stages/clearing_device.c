@@ -211,18 +211,21 @@ int clearing_devices_look(struct clearing *c, bool begin, struct err *e)
 	return 0;
 }
 
-/* Size and headers as they were when the clearing began. */
-static int load_row(struct clearing *c, size_t i, uint64_t *size, uint64_t *luks, struct err *e)
+/* Size, serial numbers and headers as they were when the clearing began. */
+static int load_row(struct clearing *c, size_t i, uint64_t *size, uint64_t *luks, char **serial, struct err *e)
 {
 	json_t *j = json_loads(c->r->standing.clear_data ? c->r->standing.clear_data : "", 0, NULL);
 	const json_t *row = json_array_get(json_object_get(j, "devices"), i);
+	const char *recorded = json_string_value(json_object_get(row, "serial"));
+
+	*serial = strdup(recorded ? recorded : "");
 
 	*size = (uint64_t)json_integer_value(json_object_get(row, "size"));
 	*luks = (uint64_t)json_integer_value(json_object_get(row, "luks_header_bytes"));
 	(void)json_array_clear(c->devices[i].datasets);
 	(void)json_array_extend(c->devices[i].datasets, json_object_get(row, "datasets"));
 	json_decref(j);
-	return *size ? 0 : err_set(e, ERR_INTEGRITY, "clear started tells nothing of device %zu", i + 1);
+	return *size && *serial ? 0 : err_set(e, ERR_INTEGRITY, "clear started tells nothing of device %zu", i + 1);
 }
 
 /* ---- the work ---- */
@@ -342,10 +345,14 @@ static int wipe(struct clearing *c, size_t i, struct err *e)
 {
 	struct clearing_device *x = &c->devices[i];
 	OWN(wiping_dispose) struct wiping w = { .c = c, .x = x };
+	OWN_FREE char *serial = NULL;
 	uint64_t size, luks;
 
-	if (load_row(c, i, &size, &luks, e) < 0 || open_session(&w, true, e) < 0)
+	if (load_row(c, i, &size, &luks, &serial, e) < 0 || open_session(&w, true, e) < 0)
 		return -1;
+	if (strcmp(x->facts.serial, serial) != 0)
+		return err_set(e, ERR_REFUSED, "%s has the serial number \"%s\", \"%s\" when the clearing began: it is another device", x->d->at.path,
+		    esc_s(x->facts.serial), serial);
 	if (x->facts.size != size)
 		return err_set(e, ERR_REFUSED, "%s has %" PRIu64 " bytes, %" PRIu64 " when the clearing began: it is another device", x->d->at.path, x->facts.size, size);
 	x->facts.luks = luks;

@@ -52,6 +52,19 @@ static int take(const struct clearing *c, struct clearing_medium *m, const struc
 	return list_hits(c, m, x, e);
 }
 
+/* Names of devices change with a boot: what is searched must be what the objects lay on. */
+static int same_medium(const struct clearing_medium *m, size_t i, const struct msg_medium *now, struct err *e)
+{
+	const json_t *row = json_array_get(m->rows, i);
+	const char *serial = json_string_value(json_object_get(row, "serial")), *uuid = json_string_value(json_object_get(row, "uuid"));
+
+	if (serial && uuid && strcmp(serial, now->serial) == 0 && strcmp(uuid, now->uuid) == 0 &&
+	    (uint64_t)json_integer_value(json_object_get(row, "size")) == now->size)
+		return 0;
+	err_set(e, ERR_REFUSED, "host %s: %s is another medium than when the clearing began (serial number, UUID or size differ)", m->host, m->device[i]);
+	return err_hint(e, "attach the medium under that name again, then run the same command");
+}
+
 static int search_device(const struct clearing *c, struct clearing_medium *m, size_t i, const uint8_t *seed, struct err *e)
 {
 	struct scan_request q = { .set = c->w->set, .flags = MSG_SCAN_WANT_OWNERS, .hits_max = RESIDUE_HITS, .reads = m->reads, .seed = seed,
@@ -63,6 +76,8 @@ static int search_device(const struct clearing *c, struct clearing_medium *m, si
 		return -1;
 	if (!(x = only(&s)))
 		return err_set(e, ERR_UNVERIFIED, "host %s: %s: %s", m->host, m->device[i], *s.why_none ? s.why_none : "no medium");
+	if (same_medium(m, i, &x->medium, e) < 0)
+		return -1;
 	return take(c, m, x, e);
 }
 

@@ -9,7 +9,8 @@ person zhang li
 host old
 disk=$TOP/disk.img m=$TOP/data
 loop=''
-trap 'rc=$?; umount -l "$m" 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; (exit $rc); scenario_end' EXIT
+parts='' n=$TOP/parts
+trap 'rc=$?; umount -l "$m" "$n/data" 2>/dev/null; [ -z "$parts" ] || losetup -d "$parts" 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; (exit $rc); scenario_end' EXIT
 truncate -s 48M "$disk"
 loop=$(losetup -f --show "$disk") || skip 'no free loop device'
 mkfs.ext4 -q -b 1024 "$loop" || skip 'no mkfs.ext4'
@@ -37,6 +38,25 @@ voices other
 expect 6 run "$TOP/other.yaml"
 says "$ERR" 'nothing shows that what it holds is archived'
 no_event other clear-started
+part 'a device with a partition that nobody looked into: refused'
+mkdir -p "$n/data"
+truncate -s 24M "$n/disk"
+# an MBR with two partitions: 8 MiB from sector 2048, 8 MiB from sector 18432
+printf '%446s\0\0\0\0\x83\0\0\0\0\x08\0\0\0\x40\0\0\0\0\0\0\x83\0\0\0\0\x48\0\0\0\x40\0\0%32s\x55\xaa' '' '' | tr ' ' '\0' |
+	dd of="$n/disk" conv=notrunc status=none
+parts=$(losetup -fP --show "$n/disk")
+first=/sys/block/${parts##*/}/${parts##*/}p1
+if [ -e "$first/dev" ]; then
+	mknod "$n/p1" b $(tr ':' ' ' <"$first/dev")
+	mkfs.ext4 -q "$n/p1" && mount "$n/p1" "$n/data" || fail 'the first partition cannot be mounted'
+	rmdir "$n/data/lost+found"; echo secret >"$n/data/f"
+	MORE="clear: {require: cleared-guest-level, devices: [{at: \"old:$parts\"}]}" PLAN=parts retirement "old:$n/data" >"$TOP/parts.yaml"
+	voices parts
+	expect 6 run "$TOP/parts.yaml"
+	says "$ERR" "${parts##*/}p2" 'not mounted' 'is no dataset of this clearing'
+	no_event parts clear-started
+fi
+umount "$n/data" 2>/dev/null; losetup -d "$parts"; parts=''
 part 'the device that the archive stands on: refused'
 mkdir "$m/ws"
 bare 0 init "$m/ws"

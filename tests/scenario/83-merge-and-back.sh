@@ -29,7 +29,8 @@ same_text "theirs mine" "$(cat "$TOP/live/theirs/file" "$TOP/live/a/b/mine" | pa
 same_text "$(stat -c '%a %Y' "$TOP/src/a")" "$(stat -c '%a %Y' "$TOP/live/a")" 'mode and time of a shared directory'
 same_text "$(stat -c %i "$TOP/live/a/one")" "$(stat -c %i "$TOP/live/c/hard")" 'hard links'
 
-part 'and back'
+part 'and back, also what was deleted at the target since'
+rm "$TOP/live/a/one"
 expect 0 rollback move --yes
 same_tree "$TOP/before" "$TOP/live"
 expect 0 rollback move --yes
