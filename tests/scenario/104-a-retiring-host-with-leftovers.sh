@@ -67,11 +67,15 @@ name=broken
 retire broken
 expect 3 run "$TOP/broken.yaml"
 both broken
-object=$(objects | grep 'tar.zst$' | head -n 1)
-chmod u+w "$object"; cp "$object" "$TOP/object"; printf 'XXXX' | dd of="$object" bs=1 seek=100 conv=notrunc status=none
+# all of them: which of them are of this plan only their contents tell
+cp -a "$WS" "$TOP/ws-whole"
+objects | grep 'tar.zst$' | while read -r object; do
+	chmod u+w "$object"; printf 'XXXX' | dd of="$object" bs=1 seek=100 conv=notrunc status=none
+done
 expect 4/5/6 run "$TOP/broken.yaml"
 whole
-cp "$TOP/object" "$object"
+(cd "$TOP/ws-whole" && find . -name '*.tar.zst' -exec cp -p {} "$WS/{}" \;)
+rm -rf "$TOP/ws-whole"
 
 part 'the leftovers: old tarball, deleted file that is open, a version that was replaced'
 tar cf "$m/root/old.tar" -C "$m" tjtb
