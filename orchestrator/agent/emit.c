@@ -5,6 +5,7 @@
 #include "clock.h"
 
 #define BLOCK_BYTES (256u << 10)	/* of an object in one message */
+#define NAMES_BYTES (64u << 10)		/* in one message */
 #define GAP 10				/* before them: room for the ordinal, which is known last */
 #define ADAPTIVE INT32_MIN	/* of struct msg_start */
 #define LEVEL_DEFAULT 1
@@ -180,6 +181,25 @@ void emit_packs_dispose(struct emit_packs *p)
 {
 	pack_writer_free(take_ptr(&p->pack));
 	emit_object_dispose(&p->out);
+	buf_dispose(&p->names);
+}
+
+/* The entries themselves come in walk order, which may be much later than their pack. */
+static int tell_names(struct emit_packs *p, struct err *e)
+{
+	int r = buf_finish(&p->names, e);
+
+	if (r == 0 && p->names.len)
+		r = agent_send(p->em->a, WIRE_DATA, MSG_NAMES, &p->names, e);
+	buf_reset(&p->names);
+	return r;
+}
+
+static int add_name(struct emit_packs *p, const struct entry *en, struct err *e)
+{
+	buf_put_u8(&p->names, (uint8_t)en->type);
+	buf_put(&p->names, en->path, en->path_len + 1);
+	return p->names.len >= NAMES_BYTES ? tell_names(p, e) : 0;
 }
 
 int emit_finish(struct emit_packs *p, uint64_t *ended, struct err *e)
@@ -191,7 +211,7 @@ int emit_finish(struct emit_packs *p, uint64_t *ended, struct err *e)
 	*ended = 0;
 	if (!w)
 		return 0;
-	if (pack_writer_finish(w, &raw, NULL, e) < 0 || emit_object_send(&p->out, &is, NULL, raw, e) < 0)
+	if (pack_writer_finish(w, &raw, NULL, e) < 0 || tell_names(p, e) < 0 || emit_object_send(&p->out, &is, NULL, raw, e) < 0)
 		return -1;
 	*ended = is.ordinal;
 	return 0;
@@ -211,6 +231,8 @@ int emit_pack(struct emit_packs *p, const struct entry *en, const struct attr_se
 		r = pack_add(p->pack, en, NULL, e);
 	}
 	if (r < 0 || (en->type == ENTRY_FILE && en->size && pack_data(p->pack, data, (size_t)en->size, e) < 0))
+		return -1;
+	if (add_name(p, en, e) < 0)
 		return -1;
 	return pack_writer_raw(p->pack) >= PACK_RAW_TARGET ? emit_finish(p, ended, e) : 0;
 }

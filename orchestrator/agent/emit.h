@@ -31,7 +31,7 @@ struct emit_block;
 struct emit_object { struct emit *em; struct emit_block *first, *last; };	/* stored bytes of an object being made */
 
 /* Packs of one thread, one open at a time. */
-struct emit_packs { struct emit *em; struct pack_writer *pack; /* owned; NULL when none is open */ struct emit_object out; };
+struct emit_packs { struct emit *em; struct pack_writer *pack; /* owned; NULL when none is open */ struct emit_object out; struct buf names; /* of MSG_NAMES */ };
 void emit_packs_init(struct emit_packs *p, struct emit *em);
 void emit_packs_dispose(struct emit_packs *p);
 /*

@@ -273,7 +273,7 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	/* A file whose content moved under the reader is read again next time, whatever its times say. */
 	if (en->outcome == ENTRY_UNSETTLED && (en->has & ENTRY_HAS_SCAN))
 		en->scan.racy = true;
-	if (p->sent && !at_head(p, en) && entry_is_present(en) &&
+	if (p->sent && m.content != MSG_CONTENT_PACK && !at_head(p, en) && entry_is_present(en) &&
 	    (sent_add(p->sent, en->path, en->type, e) < 0 || (m.content == MSG_CONTENT_LARGE && sent_flush(p->sent, e) < 0)))
 		return -1;
 	marks = (differs(p, &m, en) ? FOUND_CHANGED : 0) | (arrives_whole(&m) ? FOUND_WHOLE : 0) |
@@ -321,6 +321,24 @@ static void note_large(struct pass *p, const struct wire_frame *f)
 		p->large_max = id;
 }
 
+/* Of a pack that is on its way: it is made at the target before its entries have their turn here. */
+static int take_names(struct pass *p, const struct wire_frame *f, struct err *e)
+{
+	const char *at = (const char *)f->data, *end = at + f->len;
+
+	while (at < end) {
+		enum entry_type type = (enum entry_type)(uint8_t)*at++;
+		const char *stop = memchr(at, '\0', (size_t)(end - at));
+
+		if (!stop || type < ENTRY_FILE || type > ENTRY_SOCKET || !path_is_safe(at, (size_t)(stop - at)))
+			return err_set(e, ERR_INTEGRITY, "the source agent's NAMES is not as the protocol says");
+		if (p->sent && sent_add(p->sent, at, type, e) < 0)
+			return -1;
+		at = stop + 1;
+	}
+	return 0;
+}
+
 static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	switch (f->type) {
@@ -347,6 +365,8 @@ static int take(struct pass *p, const struct wire_frame *f, struct err *e)
 		return target_send(&p->target, f->type, f->data, f->len, e);
 	case MSG_ATTR:
 		return pass_attr(p, f, e);
+	case MSG_NAMES:
+		return take_names(p, f, e);
 	case MSG_ENTRY:
 		return take_entry(p, f, e);
 	case MSG_SAME: case MSG_GONE:

@@ -58,23 +58,47 @@ static int is_known(struct names *n, const char *path, struct err *e)
 	return 0;
 }
 
-/* A record that was cut with its process, or is none: what comes after it is not believed. */
+static int by_path(const void *a, const void *b)
+{
+	const char *x = *(const char *const *)a + 1, *y = *(const char *const *)b + 1;
+
+	return path_cmp(x, strlen(x), y, strlen(y));
+}
+
+/* A record that was cut with its process, or is none: what comes after it is not believed.  *v: each begins with its type. */
+static int records(const struct buf *b, const char ***v, size_t *count, struct err *e)
+{
+	const char *p = b->data, *end = p + b->len, *stop;
+
+	for (; p < end; p = stop + 1) {
+		const uint8_t type = (uint8_t)*p;
+		const char **more = *v;
+
+		stop = memchr(p, '\0', (size_t)(end - p));
+		if (!stop || type < ENTRY_FILE || type > ENTRY_SOCKET || !path_is_safe(p + 1, (size_t)(stop - p) - 1))
+			return 0;
+		if ((*count & (*count - 1)) == 0 && !(more = reallocarray(*v, *count ? *count * 2 : 1, sizeof(*more))))
+			return err_sys(e, "names sent before");
+		*v = more;
+		more[(*count)++] = p;
+	}
+	return 0;
+}
+
+/* Packs come in the order in which they are full: sorted, the known state has to be gone through only once. */
 static int sift(struct sent *s, struct names *n, const struct buf *b, struct err *e)
 {
-	const char *p = b->data, *end = p + b->len, *last = NULL;
+	OWN_FREE const char **v = NULL;
+	size_t count = 0;
 
-	while (p < end) {
-		uint8_t type = (uint8_t)*p++;
-		const char *path = p, *stop = memchr(p, '\0', (size_t)(end - p));
-		int known;
+	if (records(b, &v, &count, e) < 0 || (count && rewind_known(n, e) < 0))
+		return -1;
+	if (count)
+		qsort(v, count, sizeof(*v), by_path);
+	for (size_t i = 0; i < count; i++) {
+		int known = i && by_path(&v[i - 1], &v[i]) == 0 ? 1 : is_known(n, v[i] + 1, e);
 
-		if (!stop || type < ENTRY_FILE || type > ENTRY_SOCKET || !path_is_safe(path, (size_t)(stop - path)))
-			return 0;
-		p = stop + 1;
-		if ((!last || path_cmp(last, strlen(last), path, strlen(path)) >= 0) && rewind_known(n, e) < 0)
-			return -1;
-		last = path;
-		if ((known = is_known(n, path, e)) < 0 || (known == 0 && keep(s, type, path, e) < 0))
+		if (known < 0 || (known == 0 && keep(s, (uint8_t)*v[i], v[i] + 1, e) < 0))
 			return -1;
 	}
 	return 0;

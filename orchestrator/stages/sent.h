@@ -4,7 +4,7 @@
  * What was sent and not acknowledged when a pass was cut is known to no version and to no row of state.db.  Should it vanish at the
  * source before the next pass, it would lie at the target for ever like something foreign; so the next pass looks here.
  *
- * PLAN.D.sent beside the scan files: u8 type, path, NUL for each, in walk order, one run after another.  It outlives the process, not
+ * PLAN.D.sent beside the scan files: u8 type, path, NUL for each, as they were sent.  It outlives the process, not
  * the machine: it is not synced.
  */
 #ifndef SENT_H
@@ -19,7 +19,7 @@ struct sent_name { char *path; enum entry_type type; };	/* owned by struct sent 
 int sent_open(struct run *r, const struct plan_dataset *d, uint64_t version, uint64_t pass, struct sent **out, struct err *e) MUST_CHECK;
 int sent_add(struct sent *s, const char *path, enum entry_type type, struct err *e) MUST_CHECK;
 int sent_flush(struct sent *s, struct err *e) MUST_CHECK;	/* before the target is told */
-/* Left by earlier passes, in walk order within each of them. */
+/* Left by earlier passes, in walk order. */
 const struct sent_name *sent_left(const struct sent *s, size_t *n);
 void sent_clear(struct sent *s);	/* the pass is a version: nothing is pending */
 void sent_close(struct sent *s);	/* NULL is fine */

@@ -47,6 +47,7 @@ enum msg_type {
 	MSG_RANGES = 125,	/* read -> orchestrator -> apply: struct msg_ranges */
 	MSG_NOBASE = 126,	/* apply -> orchestrator on WIRE_ACK: varint large id, path */
 	MSG_HOLE = 127,		/* read -> orchestrator -> apply: varint large id, varint offset, varint length */
+	MSG_NAMES = 128,	/* read -> orchestrator: u8 type, path and NUL of each entry of a pack, before its OBJ_END */
 	MSG_FACT = 60		/* facts -> orchestrator on WIRE_DATA: key bytes, value bytes */
 };
 
