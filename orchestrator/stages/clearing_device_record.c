@@ -9,7 +9,7 @@ enum verdict clearing_device_verdict(const struct clearing_device *x)
 {
 	bool all = x->wiped && x->bad == 0 && x->other == 0 && x->pattern + x->zero == x->area && x->area > 0;
 
-	if (!x->wiped || x->bad || (!x->sanitized && x->pattern != x->area))
+	if (!x->wiped || x->bad || x->area == 0 || (!x->sanitized && x->pattern != x->area))
 		return VERDICT_UNKNOWN;
 	if (x->crypto)
 		return VERDICT_CRYPTO_ERASED;

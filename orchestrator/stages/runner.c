@@ -229,7 +229,7 @@ static int run_stages(struct run *r, const enum plan_stage *next, int until, str
 	OWN(give_up_stopp) struct give_up *watch = NULL;
 
 	if (give_up_start(r, &watch, e) < 0)
-		return -1;
+		return undo_after(r, *next, e);
 	for (int i = (int)(next - r->plan->stages); i <= until; i++) {
 		enum plan_stage s = r->plan->stages[i];
 
