@@ -50,4 +50,4 @@ strike() {
 	claims_hold
 	resumed
 }
-rounds 8 strike
+rounds 6 strike
