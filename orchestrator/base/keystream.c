@@ -24,7 +24,9 @@ struct stream {
 	uint8_t made[AHEAD];
 };
 
-static EVP_CIPHER *cipher_128, *cipher_192, *cipher_256;	/* live as long as the process */
+/* These live until OpenSSL's own clean-up, which runs at exit. */
+static EVP_CIPHER *cipher_128, *cipher_192, *cipher_256;
+static OSSL_PROVIDER *default_provider, *own_provider;
 
 static void *stream_new(const EVP_CIPHER *cipher, size_t key_len)
 {
@@ -211,6 +213,19 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 	return 1;
 }
 
+static void release(void)
+{
+	EVP_CIPHER_free(cipher_128);
+	EVP_CIPHER_free(cipher_192);
+	EVP_CIPHER_free(cipher_256);
+	cipher_128 = cipher_192 = cipher_256 = NULL;
+	if (own_provider)
+		(void)OSSL_PROVIDER_unload(own_provider);
+	if (default_provider)
+		(void)OSSL_PROVIDER_unload(default_provider);
+	own_provider = default_provider = NULL;
+}
+
 bool keystream_install(void)
 {
 	if (EVP_default_properties_is_fips_enabled(NULL))
@@ -219,11 +234,11 @@ bool keystream_install(void)
 	if (RAND_set_DRBG_type(NULL, NULL, "provider=default", NULL, NULL) != 1)
 		return false;
 	/* Loading any provider by name ends OpenSSL's loading of its own by itself. */
-	if (!OSSL_PROVIDER_load(NULL, "default"))
+	if (OPENSSL_atexit(release) != 1 || !(default_provider = OSSL_PROVIDER_load(NULL, "default")))
 		return false;
 	cipher_128 = EVP_CIPHER_fetch(NULL, "AES-128-CTR", "provider=default");
 	cipher_192 = EVP_CIPHER_fetch(NULL, "AES-192-CTR", "provider=default");
 	cipher_256 = EVP_CIPHER_fetch(NULL, "AES-256-CTR", "provider=default");
 	return cipher_128 && cipher_192 && cipher_256 && OSSL_PROVIDER_add_builtin(NULL, NAME, provider_init) == 1 &&
-	    OSSL_PROVIDER_load(NULL, NAME) && EVP_set_default_properties(NULL, "?provider=" NAME) == 1;
+	    (own_provider = OSSL_PROVIDER_load(NULL, NAME)) && EVP_set_default_properties(NULL, "?provider=" NAME) == 1;
 }
