@@ -42,6 +42,8 @@ struct made {
 	/* A driver's own, or NULL: what has to be so before a byte moves; what has to be there before the feed. */
 	int (*preflight)(struct made *m, json_t *facts, struct err *e);
 	int (*prepare)(struct made *m, struct err *e);
+	/* ERR_REFUSED: the target holds something that the feed would refuse.  It changes nothing. */
+	int (*vacant)(struct made *m, struct err *e);
 };
 
 bool made_is(const struct plan_dataset *d);		/* a dataset of that sort */
@@ -66,12 +68,14 @@ char *made_said(const struct made *m, const struct msg_exec_end *end);
 int made_failed(struct made *m, const char *host, const struct made_command *c, const struct msg_exec_end *end, struct err *e);
 
 int made_preflight(struct run *r, const struct plan_dataset *d, json_t *entry, struct err *e) MUST_CHECK;
+/* Before the freeze: the targets that the final pass feeds can take it.  ERR_REFUSED: one holds something, as after a roll-back. */
+int made_vacant(struct run *r, struct err *e) MUST_CHECK;
 /* As pass_run: a version, fed to the target; nothing is recorded when any command fails. */
 int made_pass_run(struct run *r, const struct plan_dataset *d, const char *stage, struct pass_result *out, struct err *e) MUST_CHECK;
 /* Compares the fingerprint of version v->version with what the side says now.  Differences and what could not be checked go into v. */
 int made_verify(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e) MUST_CHECK;
 
-/* Drivers: fill in parts, preflight and prepare. */
+/* Drivers: fill in parts, preflight, prepare and vacant. */
 int driver_postgresql(struct made *m, struct err *e) MUST_CHECK;
 int driver_mariadb(struct made *m, struct err *e) MUST_CHECK;
 int driver_sqlite(struct made *m, struct err *e) MUST_CHECK;

@@ -126,6 +126,13 @@ static int prepare(struct made *m, struct err *e)
 	return ask(m, m->d->to.host, "information_schema", made_word(m, "CREATE DATABASE `%s` %s", target_name(m), kind.data), &out, e);
 }
 
+static int vacant(struct made *m, struct err *e)
+{
+	bool there;
+
+	return look(m, &there, e);
+}
+
 static int preflight(struct made *m, json_t *facts, struct err *e)
 {
 	const struct standing_dataset *s = standing_dataset(&m->r->standing, m->d->name);
@@ -153,6 +160,7 @@ int driver_mariadb(struct made *m, struct err *e)
 		return err_sys(e, "database");
 	m->preflight = preflight;
 	m->prepare = prepare;
+	m->vacant = vacant;
 	p = made_add(m, "database", 1);
 	p->run = made_command(NULL, "mariadb-dump", "--single-transaction", "--routines", "--triggers", "--events", "--hex-blob", "--no-tablespaces",
 	    "--default-character-set=utf8mb4", db->name, NULL);

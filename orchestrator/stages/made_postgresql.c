@@ -177,6 +177,17 @@ static int prepare(struct made *m, struct err *e)
 	return ask(m, m->d->to.host, maintenance(m, target_name(m)), NULL, sql.data, &out, e);
 }
 
+static int vacant(struct made *m, struct err *e)
+{
+	OWN_BUF struct buf facts = BUF_INIT;
+	OWN_FREE char *name = plain_name(m, e);
+	bool there;
+
+	if (!name || exists(m, name, &facts, &there, e) < 0)
+		return -1;
+	return there ? refuse_contents(m, e) : 0;
+}
+
 /* ---- preflight ---- */
 
 static int check_extensions(struct made *m, const char *wanted, const char *available, struct err *e)
@@ -215,7 +226,7 @@ static int check_target(struct made *m, const struct buf *from, json_t *facts, s
 	(void)json_object_set_new(facts, "to", json_pack("{s:s,s:b}", "version", now, "database", there));
 	if (strtoul(now, NULL, 10) / 10000 < strtoul(old, NULL, 10) / 10000)
 		return err_set(e, ERR_REFUSED, "dataset %s: PostgreSQL %s at host %s is older than %s at the source", m->d->name, now, m->d->to.host, old);
-	/* What an earlier run of this plan brought is no obstacle to looking; the feed refuses it. */
+	/* What an earlier run of this plan brought is no obstacle to live passes; the freeze refuses it. */
 	if (there && (!s || !s->version) && refuse_contents(m, e) < 0)
 		return -1;
 	return check_extensions(m, wanted, had, e);
@@ -250,6 +261,7 @@ int driver_postgresql(struct made *m, struct err *e)
 		return err_sys(e, "database");
 	m->preflight = preflight;
 	m->prepare = prepare;
+	m->vacant = vacant;
 	p = made_add(m, "database", 1);
 	p->run = made_command(NULL, "pg_dump", "-w", "-d", db->name, NULL);
 	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", to, NULL);

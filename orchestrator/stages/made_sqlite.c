@@ -79,7 +79,7 @@ int driver_sqlite(struct made *m, struct err *e)
 
 	(void)e;
 	m->preflight = preflight;
-	m->prepare = refuse_contents;
+	m->prepare = m->vacant = refuse_contents;
 	p->run = made_command(dump, "sqlite3", "-batch", "-readonly", m->d->database.name, NULL);
 	p->feed = made_command(NULL, "sqlite3", "-batch", "-bail", target_name(m), NULL);
 	p = made_add(m, MADE_FINGERPRINT, 1);

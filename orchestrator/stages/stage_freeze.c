@@ -6,6 +6,7 @@
 #include "give_up.h"
 #include "hooks.h"
 #include "log.h"
+#include "made.h"
 #include "runner.h"
 #include "takeover.h"
 
@@ -18,6 +19,18 @@ static json_t *beginning(const struct run *r)
 	return json_pack("{s:I,s:o}", "at_ms", (json_int_t)now_ms(), "predicted_s", predicted < 0 ? json_null() : json_real(predicted));
 }
 
+/* Said before the first hook: whatever happens from here on, the next run knows that production may be frozen. */
+static int begin_freeze(struct run *r, struct err *e)
+{
+	double predicted = takeover_predict(r);
+
+	if (made_vacant(r, e) < 0)
+		return -1;
+	if (predicted < 0)
+		return run_event(r, NULL, "freeze", "started", beginning(r), e, "freeze started; nothing measured predicts how long it takes");
+	return run_event(r, NULL, "freeze", "started", beginning(r), e, "freeze started, predicted to take %.1f s", predicted);
+}
+
 int stage_freeze(struct run *r, struct err *e)
 {
 	struct hooks_call c = { .point = POINT_FREEZE, .stage = "freeze" };
@@ -25,9 +38,7 @@ int stage_freeze(struct run *r, struct err *e)
 	/* Without hooks nothing is frozen: production is as it was until the cut-over. */
 	if (!r->plan->hooks[POINT_FREEZE].n)
 		return 0;
-	/* Said before the first hook: whatever happens from here on, the next run knows that production may be frozen. */
-	if (r->standing.phase == PHASE_LIVE &&
-	    run_event(r, NULL, "freeze", "started", beginning(r), e, "freeze started, predicted to take %.1f s", takeover_predict(r)) < 0)
+	if (r->standing.phase == PHASE_LIVE && begin_freeze(r, e) < 0)
 		return -1;
 	atomic_store(&r->must_undo, true);
 	give_up_arm(r, true);
