@@ -1,6 +1,7 @@
 # nginx.sh - throw-away nginx servers on 127.0.0.1.  Source it after scenario.sh.
 #
-#   nginx_start NAME ROOT   serves ROOT as site "wxzj" on a free port: ${NGINX_PORT[NAME]}, ${NGINX_DIR[NAME]} (its configuration)
+#   nginx_start NAME ROOT [LINES]   serves ROOT as site "wxzj" on a free port: ${NGINX_PORT[NAME]}, ${NGINX_DIR[NAME]} (its configuration);
+#                           LINES go into its server block
 #   nginx_with NAME         what the hook nginx-maintenance needs to know of it, as pairs for a plan's with:
 #   page NAME [PATH]        status and first line of what it answers
 declare -gA NGINX_PORT=() NGINX_DIR=()
@@ -22,6 +23,7 @@ nginx_start() {
 			root $2; index index.html;   # } not the end
 			location / { try_files \$uri \$uri/ =404; }
 			location /private { deny all; }
+			${3:-}
 		}
 		CONF
 		ln -sfn ../sites-available/wxzj "$dir/sites-enabled/wxzj"
