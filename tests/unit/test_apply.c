@@ -481,6 +481,60 @@ static void flush_is_acknowledged_with_its_token(void **state)
 	finish_clean();
 }
 
+#define PACKS 12
+
+/* Packs are written side by side: what came before a FLUSH is all there when its answer comes. */
+static void an_answer_waits_for_every_worker(void **state)
+{
+	OWN_FREE char *content = malloc((4 << 20) + 1);
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	char name[16];
+
+	(void)state;
+	assert_non_null(content);
+	memset(content, 'x', 4 << 20);
+	content[4 << 20] = '\0';
+	begin(1);
+	for (uint64_t i = 0; i < PACKS; i++) {
+		(void)snprintf(name, sizeof(name), "d/f%02u", (unsigned)i);
+		send_file(name, 0644, content);
+		msg_number_encode(&b, i);
+		child_send(&child, MSG_FLUSH, &b);
+		b = (struct buf)BUF_INIT;
+	}
+	for (uint64_t i = 0, token; i < PACKS; i++) {
+		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
+
+		assert_int_equal(wire_recv(child.wire, WIRE_ACK, &f, &e), 1);
+		assert_int_equal(msg_number_decode(f.data, f.len, &token, &e), 0);
+		assert_int_equal(token, i);
+		for (uint64_t k = 0; k <= i; k++) {
+			(void)snprintf(name, sizeof(name), "d/f%02u", (unsigned)k);
+			assert_true(there(name));
+			assert_int_equal(look(name).st_size, 4 << 20);
+		}
+	}
+	finish_clean();
+}
+
+static void what_follows_a_pack_waits_for_it(void **state)
+{
+	OWN_FREE char *content = malloc((4 << 20) + 1);
+
+	(void)state;
+	assert_non_null(content);
+	memset(content, 'x', 4 << 20);
+	content[4 << 20] = '\0';
+	begin(1);
+	for (int i = 0; i < 3; i++)
+		send_file(i == 0 ? "a" : i == 1 ? "b" : "c", 0644, content);
+	send_remove("c", ENTRY_FILE);
+	finish_clean();
+	assert_true(there("a") && there("b"));
+	assert_false(there("c"));
+}
+
 static void nothing_is_acknowledged_when_the_sync_fails(void **state)
 {
 	OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
@@ -583,7 +637,8 @@ int main(void)
 		T(interleaved_objects_do_not_mix), T(another_type_gives_way_without_losing_foreign_entries),
 		T(removal_keeps_what_is_foreign_or_of_another_type),
 		T(links_are_made_once_and_made_again_when_the_first_name_changed), T(changed_attributes_are_set_without_content),
-		T(flush_is_acknowledged_with_its_token), T(nothing_is_acknowledged_when_the_sync_fails), T(a_lower_epoch_is_refused), T(left_overs_of_a_killed_run_are_dropped),
+		T(flush_is_acknowledged_with_its_token), T(an_answer_waits_for_every_worker), T(what_follows_a_pack_waits_for_it),
+		T(nothing_is_acknowledged_when_the_sync_fails), T(a_lower_epoch_is_refused), T(left_overs_of_a_killed_run_are_dropped),
 		T(its_own_names_are_not_written_from_outside), T(a_full_disk_ends_the_role_with_the_path_named),
 		T(a_damaged_object_ends_the_role),
 	};
