@@ -77,7 +77,8 @@ scenario_end() {
 	local rc=$? pid
 	trap - EXIT
 	if [ "$rc" = 0 ]; then (balances) || rc=1; fi
-	for pid in "${SCENARIO_PIDS[@]}"; do kill -9 "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
+	# With what they have started: a server that is killed leaves its workers behind.
+	for pid in "${SCENARIO_PIDS[@]}"; do kill -9 "$pid" $(sshd__descendants "$pid") 2>/dev/null; wait "$pid" 2>/dev/null; done
 	sshd_cleanup
 	if [ "${SCENARIO_NAMESPACE:-}" = 1 ]; then
 		cut -d' ' -f2 /proc/self/mounts | grep "^$TOP/" | xargs -r umount -l
