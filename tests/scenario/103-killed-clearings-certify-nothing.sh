@@ -13,7 +13,7 @@ disk=$TOP/disk.img m=$TOP/data loop=''
 trap 'rc=$?; umount -l "$m" 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; (exit $rc); scenario_end' EXIT
 mkdir "$m"
 struck=0 round=0
-while [ "$struck" -lt "$kills" ] && [ "$round" -lt $((kills + 5)) ]; do
+while [ "$struck" -lt "$kills" ] && [ "$round" -lt $((kills * 3)) ]; do
 	round=$((round + 1)) name=r$round
 	truncate -s 0 "$disk"; truncate -s 24M "$disk"
 	loop=$(losetup -f --show "$disk") || skip 'no free loop device'
@@ -27,7 +27,8 @@ while [ "$struck" -lt "$kills" ] && [ "$round" -lt $((kills + 5)) ]; do
 	for try in 1 2 3; do
 		"$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
 		SCENARIO_PIDS+=("$pid")
-		sleep "$((RANDOM % 2)).$((RANDOM % 90 + 10))"
+		# A clearing of this size takes from half a second to some seconds, as the machine is busy.
+		sleep "$(printf '%d.%02d' $((RANDOM % 5 == 0)) $((RANDOM % 70 + 5)))"
 		# The whole group of processes, or the runner alone: its agents find out by themselves.
 		kill -9 "$pid" 2>/dev/null && struck=$((struck + 1)); wait "$pid" 2>/dev/null
 		[ "$struck" -lt "$kills" ] || break
