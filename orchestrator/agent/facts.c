@@ -416,6 +416,8 @@ int role_facts(struct agent *a, struct err *e)
 				return -1;
 			continue;
 		}
+		if (strcmp(a->argv[i], "--mount") == 0 || strcmp(a->argv[i], "--at") == 0)
+			continue;	/* session.c */
 		if (strcmp(a->argv[i], "--root") != 0 || i + 1 >= a->argc || !path_is_clean_absolute(a->argv[i + 1]) ||
 		    number >= ROOTS_MAX)
 			return err_set(e, ERR_USAGE, "facts: only further --root ABSPATH, --user NAME and --group NAME are understood");

@@ -230,6 +230,30 @@ void medium_mounts(const struct stat *st, struct buf *out)
 		put_unmounted(&r, out);
 }
 
+void medium_parts(const struct stat *st, const char *path, struct buf *out)
+{
+	struct related r = { .n = 0 };
+
+	if (S_ISBLK(st->st_mode))
+		relate(&r, st->st_rdev, 0);
+	for (size_t i = 0; r.n > 1 && i < r.n; i++) {
+		struct related one = { .n = 0 };
+		char node[DEVICE_NODE];
+
+		relate(&one, r.v[i], 0);
+		if (one.n != 1)
+			continue;
+		if (!device_node(r.v[i], node))
+			(void)snprintf(node, sizeof(node), "a part without a name");
+		esc_put(out, node, strlen(node));
+		buf_putc(out, '\n');
+	}
+	if (r.n <= 1) {
+		esc_put(out, path, strlen(path));
+		buf_putc(out, '\n');
+	}
+}
+
 const char *medium_use_name(enum medium_use u)
 {
 	static const char *const names[] = { "no", "read-only", "held", "read-write" };

@@ -24,6 +24,11 @@ enum medium_use medium_use(const struct stat *st);
  * "NODE (not mounted)" for each partition or volume that is not.
  */
 void medium_mounts(const struct stat *st, struct buf *out);
+/*
+ * Appends, escaped and a line each, the nodes on which a file system of it can begin: itself, or its partitions and what is stacked on them,
+ * those that hold no others.  Without having attached it, an image is one.
+ */
+void medium_parts(const struct stat *st, const char *path, struct buf *out);
 const char *medium_use_name(enum medium_use u);	/* "no", "read-only", "held", "read-write" */
 
 #endif

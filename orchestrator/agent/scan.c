@@ -327,6 +327,8 @@ static int open_media(struct scan *s, struct err *e)
 			s->own = s->a->argv[++i];
 		else if (strcmp(s->a->argv[i], "--on") == 0 && i + 1 < s->a->argc && path_is_clean_absolute(s->a->argv[i + 1]))
 			on = s->a->argv[++i];
+		else if ((strcmp(s->a->argv[i], "--mount") == 0 || strcmp(s->a->argv[i], "--at") == 0) && i + 1 < s->a->argc)
+			i++;	/* session.c */
 		else
 			return err_set(e, ERR_USAGE, "scan: only --on ABSPATH, --own ABSPATH and --settle are understood");
 	}

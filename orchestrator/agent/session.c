@@ -12,6 +12,8 @@
 #include "esc.h"
 #include "io.h"
 #include "lanes.h"
+#include "own_mount.h"
+#include "path.h"
 
 static const struct role {
 	const char *name;
@@ -104,11 +106,33 @@ void agent_fstype(uint64_t magic, char out[AGENT_FSTYPE])
 	(void)snprintf(out, 24, "%" PRIx64, magic);
 }
 
+static const char *option(const struct agent *a, const char *name)
+{
+	for (int i = 0; i + 1 < a->argc; i++)
+		if (strcmp(a->argv[i], name) == 0)
+			return a->argv[i + 1];
+	return NULL;
+}
+
+/* --mount DEVICE [--at ABSPATH, else the root]: the file system on it is looked at there, by this process alone. */
+static int mount_for_us(const struct agent *a, struct err *e)
+{
+	const char *device = option(a, "--mount"), *at = option(a, "--at");
+
+	if (!device)
+		return 0;
+	if (!path_is_clean_absolute(device) || (at && !path_is_clean_absolute(at)))
+		return err_set(e, ERR_USAGE, "--mount and --at take clean absolute paths");
+	return own_mount(device, at ? at : a->root_path, e);
+}
+
 /* Symlinks on the way to the root and the root itself are resolved this once; from here on only the fd counts. */
 static int open_root(struct agent *a, const struct role *role, struct err *e)
 {
 	struct statx st;
 
+	if (mount_for_us(a, e) < 0)
+		return -1;
 	if (role->open)
 		return role->open(a, e);
 	if (role->makes_root && io_mkdirs(AT_FDCWD, a->root_path, 0700, e) < 0)

@@ -12,11 +12,14 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 
 #include "backing.h"
 #include "device.h"
+#include "digest.h"
 #include "esc.h"
 #include "fence.h"
+#include "io.h"
 #include "medium.h"
 #include "scope.h"
 #include "storage.h"
@@ -39,6 +42,7 @@ static void wipe_dispose(struct wipe *x)
 	free(x->w.buffer);
 	free(x->begin.keep);
 	free(x->serials);
+	extents_dispose(&x->w.map);
 	fence_leave(&x->fence);
 }
 
@@ -75,15 +79,24 @@ static int check_scope(const struct wipe *x, struct err *e)
 	    scope_covers_device(&s, NULL, x->a->root_path, x->serials, e) < 0 ? -1 : 0;
 }
 
+/* Looked at before anything is destroyed anywhere, and again before this is. */
 static int check_use(const struct wipe *x, struct err *e)
 {
 	enum medium_use use = medium_use(&x->w.st);
 
+	/* An encrypted volume can only be seen while it is open; it is closed before the first write. */
+	if (use == MEDIUM_HELD && wipe_crypt_open(&x->w.st)) {
+		if (!x->begin.write)
+			return 0;
+		if (wipe_crypt_close(&x->w.st, e) < 0)
+			return err_at(e, "%s", esc_s(x->a->root_path));
+		use = medium_use(&x->w.st);
+	}
 	if (use == MEDIUM_FREE)
 		return 0;
 	err_set(e, ERR_REFUSED, "%s is in use (%s): it is not wiped", esc_s(x->a->root_path), use == MEDIUM_HELD ?
 	    "mounted elsewhere, attached as a loop device, or part of swap, RAID or LVM" : "it is mounted");
-	return err_hint(e, "unmount it, then run the same command again");
+	return err_hint(e, "unmount it, then run the same command again; what it holds is looked at without mounting it for others");
 }
 
 static int open_for_writing(struct wipe *x, struct err *e)
@@ -176,24 +189,60 @@ static char *model_of(const struct stat *st)
 	return b.len ? buf_take(&b) : strdup("");
 }
 
+/* By this, and by its serial number, it is known again. */
+static char *where_of(const struct stat *st)
+{
+	OWN_BUF struct buf b = BUF_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &b, &ignored) < 0)
+		buf_reset(&b);
+	if (b.data)
+		b.len = strcspn(b.data, "\n");
+	if (S_ISBLK(st->st_mode))
+		buf_printf(&b, " b:%u:%u", major(st->st_rdev), minor(st->st_rdev));
+	else
+		buf_printf(&b, " f:%ju:%u:%u", (uintmax_t)st->st_ino, major(st->st_dev), minor(st->st_dev));
+	return b.failed ? NULL : buf_take(&b);
+}
+
+static char *head_of(const struct wipe *x)
+{
+	size_t n = x->w.size < MSG_WIPE_HEAD ? (size_t)x->w.size : MSG_WIPE_HEAD;
+	OWN_FREE uint8_t *p = malloc(MSG_WIPE_HEAD);
+	uint8_t d[DIGEST_LEN];
+	struct err ignored = ERR_INIT;
+	char hex[DIGEST_HEX];
+
+	/* What stands in the cache may be older than the medium. */
+	if (S_ISBLK(x->w.st.st_mode))
+		(void)ioctl(x->a->root, BLKFLSBUF, 0);
+	if (!p || sys_pread(WIPE_SITE, x->a->root, p, n, 0) != (ssize_t)n || digest_sha256(p, n, d, &ignored) < 0)
+		return strdup("");
+	hex_of(d, DIGEST_LEN, hex);
+	return strdup(hex);
+}
+
 static int tell(struct wipe *x, struct err *e)
 {
-	OWN_BUF struct buf b = BUF_INIT, storage = BUF_INIT, mounts = BUF_INIT;
+	OWN_BUF struct buf b = BUF_INIT, storage = BUF_INIT, parts = BUF_INIT;
 	OWN(msg_wipe_facts_dispose) struct msg_wipe_facts m = { .size = x->w.size, .sector = x->w.sector };
 	char why[DEVICE_WHY];
 	bool block = S_ISBLK(x->w.st.st_mode);
 
 	if (block)
 		storage_traits(x->w.st.st_rdev, &storage);
-	medium_mounts(&x->w.st, &mounts);
+	medium_parts(&x->w.st, x->a->root_path, &parts);
 	m.flags = (block ? MSG_WIPE_BLOCK : 0u) | (device_guest(why) ? MSG_WIPE_GUEST : 0u) |
 	    (storage.data && strstr(storage.data, "flash") ? MSG_WIPE_FLASH : 0u) | (wipe_device_method(x->a->root, &x->w.st) ? MSG_WIPE_SANITIZE : 0u);
 	m.luks = luks_area(x);
 	m.serial = strdup(x->serials);
 	m.model = model_of(&x->w.st);
-	m.mounts = mounts.len ? buf_take(&mounts) : strdup("");
+	m.parts = parts.len ? buf_take(&parts) : strdup("");
+	m.where = where_of(&x->w.st);
+	m.head = head_of(x);
 	m.storage = storage.len ? buf_take(&storage) : strdup("");
-	if (!m.serial || !m.model || !m.mounts || !m.storage)
+	if (!m.serial || !m.model || !m.parts || !m.where || !m.head || !m.storage)
 		return err_set(e, ERR_TEMPORARY, "out of memory");
 	msg_wipe_facts_encode(&b, &m);
 	return agent_send(x->a, WIRE_ACK, (enum msg_type)MSG_WIPE_FACTS, &b, e);
@@ -223,9 +272,10 @@ static int begin(struct wipe *x, const struct wire_frame *f, struct err *e)
 {
 	if (f->type != MSG_WIPE_BEGIN || x->begin.keep)
 		return err_set(e, ERR_INTEGRITY, "wipe: message type %u does not belong here", f->type);
-	if (msg_wipe_begin_decode(f->data, f->len, &x->begin, e) < 0 || measure(x, e) < 0 || check_scope(x, e) < 0 || check_free_of_us(x, e) < 0)
+	if (msg_wipe_begin_decode(f->data, f->len, &x->begin, e) < 0 || measure(x, e) < 0 || check_scope(x, e) < 0 || check_free_of_us(x, e) < 0 ||
+	    check_use(x, e) < 0)
 		return -1;
-	if (x->begin.write && (check_use(x, e) < 0 || fence_enter(&x->fence, x->a->root, x->a->root_path, x->a->start.epoch, e) < 0 ||
+	if (x->begin.write && (fence_enter(&x->fence, x->a->root, x->a->root_path, x->a->start.epoch, e) < 0 ||
 	    open_for_writing(x, e) < 0))
 		return -1;
 	return tell(x, e);

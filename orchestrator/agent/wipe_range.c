@@ -66,20 +66,44 @@ static void put_slowly(struct wiper *w, uint64_t at, size_t n, struct msg_wipe_r
 	}
 }
 
+/*
+ * A hole of an image is none of its blocks: writing there would only fill the file system beneath it.  What is allocated and was never
+ * written is written.
+ */
+static bool is_hole(struct wiper *w, uint64_t at, size_t n)
+{
+	for (size_t i = 0; i < w->map.n; i++)
+		if (w->map.v[i].logical < at + n && at < w->map.v[i].logical + w->map.v[i].length)
+			return false;
+	return w->map_known;
+}
+
+static void map_image(struct wiper *w)
+{
+	struct err ignored = ERR_INIT;
+
+	if (w->map_asked || S_ISBLK(w->st.st_mode))
+		return;
+	w->map_asked = true;
+	w->map_known = extents_read(w->fd, &w->map, &ignored) == 1;
+}
+
 static int write_all(struct wiper *w, const struct msg_wipe_act *act, bool zeros, struct msg_wipe_result *m, struct err *e)
 {
 	if (w->zeros != zeros && wiper_fill(w, zeros, e) < 0)
 		return -1;
+	map_image(w);
 	for (uint64_t at = act->offset, end = act->offset + act->length; at < end; ) {
 		size_t n = end - at < WIPE_CHUNK ? (size_t)(end - at) : WIPE_CHUNK;
-		ssize_t done = put(w, at, n);
+		bool hole = is_hole(w, at, n);
+		ssize_t done = hole ? (ssize_t)n : put(w, at, n);
 
 		if (done < 0 && errno == EINTR)
 			continue;
-		if (done == (ssize_t)n)
-			m->bytes += n;
-		else
+		if (done != (ssize_t)n)
 			put_slowly(w, at, n, m);
+		else if (!hole)
+			m->bytes += n;
 		at += n;
 	}
 	if (sys_fdatasync(WIPE_SITE, w->fd) < 0)
@@ -92,8 +116,10 @@ static int zero_out(struct wiper *w, const struct msg_wipe_act *act, struct msg_
 {
 	uint64_t range[2] = { act->offset, act->length };
 
-	if (!S_ISBLK(w->st.st_mode) || ioctl(w->fd, BLKZEROOUT, range) < 0)
+	if (!S_ISBLK(w->st.st_mode))
 		return write_all(w, act, true, m, e);
+	if (ioctl(w->fd, BLKZEROOUT, range) < 0)
+		return refuse(m, "BLKZEROOUT, so zeros are written", errno, e) < 0 ? -1 : write_all(w, act, true, m, e);
 	m->bytes = act->length;
 	m->done = true;
 	return sys_fdatasync(WIPE_SITE, w->fd) < 0 ? err_sys(e, "sync after zeroing") : 0;

@@ -35,29 +35,51 @@ static int fill_datasets(struct facts *f, const struct plan *p, bool clear, stru
 		f->datasets[i].name = d->name;
 		f->datasets[i].host = clear ? d->from.host : NULL;
 		f->datasets[i].path = clear ? d->from.path : NULL;
+		f->datasets[i].block = clear && d->kind == DATASET_BLOCK;
 	}
 	f->f.datasets = f->datasets;
 	f->f.dataset_count = n;
 	return 0;
 }
 
+static bool has_device(const struct facts *f, const struct plan_place *at)
+{
+	for (size_t i = 0; i < f->f.device_count; i++)
+		if (strcmp(f->devices[i].host, at->host) == 0 && strcmp(f->devices[i].path, at->path) == 0)
+			return true;
+	return false;
+}
+
+/* Those that the plan names, and the places of block datasets, which are wiped in the same way. */
+static void fill_devices(struct facts *f, const struct plan *p)
+{
+	const struct plan_clear *c = &p->clear;
+
+	for (size_t i = 0; i < c->ndevices; i++)
+		f->devices[f->f.device_count++] = (struct statement_device){ c->devices[i].at.host, c->devices[i].at.path, c->devices[i].serial };
+	for (size_t i = 0; i < c->datasets.n; i++) {
+		const struct plan_dataset *d = plan_dataset(p, c->datasets.v[i]);
+
+		if (d && d->kind == DATASET_BLOCK && !has_device(f, &d->from))
+			f->devices[f->f.device_count++] = (struct statement_device){ d->from.host, d->from.path, d->block.serial_from };
+	}
+	f->f.devices = f->devices;
+}
+
 static int fill_clear(struct facts *f, const struct plan *p, struct err *e)
 {
 	const struct plan_clear *c = &p->clear;
 
-	f->devices = calloc(c->ndevices + 1, sizeof(*f->devices));
+	f->devices = calloc(c->ndevices + c->datasets.n + 1, sizeof(*f->devices));
 	f->discards = calloc(c->ndiscard + 1, sizeof(*f->discards));
 	f->copies = calloc(c->ncopies + 1, sizeof(*f->copies));
 	if (!f->devices || !f->discards || !f->copies)
 		return err_sys(e, "statement");
-	for (size_t i = 0; i < c->ndevices; i++)
-		f->devices[i] = (struct statement_device){ c->devices[i].at.host, c->devices[i].at.path, c->devices[i].serial };
+	fill_devices(f, p);
 	for (size_t i = 0; i < c->ndiscard; i++)
 		f->discards[i] = (struct statement_discard){ c->discard[i].dataset, c->discard[i].path, c->discard[i].reason };
 	for (size_t i = 0; i < c->ncopies; i++)
 		f->copies[i] = (struct statement_copy){ c->copies[i].what, c->copies[i].held_by };
-	f->f.devices = f->devices;
-	f->f.device_count = c->ndevices;
 	f->f.discards = f->discards;
 	f->f.discard_count = c->ndiscard;
 	f->f.copies = f->copies;

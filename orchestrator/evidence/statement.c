@@ -167,6 +167,8 @@ static int put_scope(struct buf *b, const struct statement_facts *f, struct err 
 	for (size_t i = 0; i < f->dataset_count; i++) {
 		const struct statement_dataset *d = &f->datasets[i];
 
+		if (d->block)
+			continue;
 		if (scope_add(&s, SCOPE_PATH, d->host ? d->host : "", d->path ? d->path : "", NULL, e) < 0 ||
 		    (d->identity && *d->identity && scope_add(&s, SCOPE_ROOT, d->host, d->path, d->identity, e) < 0))
 			return err_at(e, "dataset %s", d->name);

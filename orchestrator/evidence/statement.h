@@ -26,6 +26,7 @@ struct statement_dataset {	/* for package, accept, clear */
 	uint64_t entries, bytes;
 	const char *host, *path;	/* clear: its place, which becomes a "path:" line of the scope (scope.h); else NULL */
 	const char *identity;		/* clear: "fsid:inode" of that root, becomes its "root:" line; may be NULL */
+	bool block;			/* clear: no tree; its place stands among the devices */
 };
 struct statement_discard { const char *dataset, *path, *reason; };	/* clear: destroyed though in no version */
 struct statement_device { const char *host, *path, *serial; };	/* clear: whole devices; serial may be NULL */

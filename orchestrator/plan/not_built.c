@@ -9,11 +9,17 @@ static int no(struct err *e, const struct plan *p, struct plan_pos at, const cha
 	return err_set(e, ERR_PERMANENT, "%s: %s: not built yet", esc_s(p->file), what);
 }
 
-static int check_dataset(const struct plan *p, const struct plan_dataset *d, struct err *e)
+/* The place of a block dataset is a device that is wiped. */
+static bool clears_devices(const struct plan *p)
 {
-	if (d->kind == DATASET_BLOCK)
-		return plan_stage_index(p, STAGE_CLEAR) < 0 ? 0 : no(e, p, d->pos, "clearing of block datasets");
-	return 0;
+	bool any = p->clear.ndevices > 0;
+
+	for (size_t i = 0; i < p->clear.datasets.n; i++) {
+		const struct plan_dataset *d = plan_dataset(p, p->clear.datasets.v[i]);
+
+		any |= d && d->kind == DATASET_BLOCK;
+	}
+	return any;
 }
 
 int plan_not_built(const struct plan *p, struct err *e)
@@ -26,9 +32,6 @@ int plan_not_built(const struct plan *p, struct err *e)
 		if (d && d->kind != DATASET_FILES)
 			return no(e, p, d->pos, "rehearsal of a dataset that is no files");
 	}
-	for (size_t i = 0; i < p->ndatasets; i++)
-		if (check_dataset(p, &p->datasets[i], e) < 0)
-			return -1;
 	for (size_t i = 0; i < p->rollback.save.n; i++)
 		if (plan_dataset(p, p->rollback.save.v[i])->kind != DATASET_FILES)
 			return no(e, p, plan_dataset(p, p->rollback.save.v[i])->pos, "rollback.save of datasets other than files");
@@ -36,7 +39,7 @@ int plan_not_built(const struct plan *p, struct err *e)
 		return no(e, p, nowhere, "package.encrypt");
 	if (!p->archive.keep)
 		return no(e, p, nowhere, "archive.keep: no");
-	if (p->clear.given && (p->clear.method == METHOD_SANITIZE || p->clear.method == METHOD_CRYPTO) && !p->clear.ndevices)
+	if (p->clear.given && (p->clear.method == METHOD_SANITIZE || p->clear.method == METHOD_CRYPTO) && !clears_devices(p))
 		return no(e, p, nowhere, "clear.method sanitize or crypto without clear.devices");
 	return 0;
 }

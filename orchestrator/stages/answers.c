@@ -121,6 +121,16 @@ static void drop_filters(struct msg_start *m)
 			free(take_ptr(p));
 }
 
+static int open_session(struct run *r, const struct plan_dataset *d, const struct answers_options *o, struct msg_start *start, struct session **out,
+    struct err *e)
+{
+	const char *args[] = { "verify", "--root", o->path, o->mount ? "--mount" : NULL, o->mount, NULL };
+
+	if (o->is_place)
+		return place_session(r, d, o->source ? SIDE_SOURCE_CHECK : SIDE_TARGET_CHECK, o->host, o->path, o->size, start, out, e);
+	return session_open_args(r, o->host, args, start, out, e);
+}
+
 int answers_open(struct run *r, const struct plan_dataset *d, const struct answers_options *o, struct answers **out, struct err *e)
 {
 	OWN(answers_closep) struct answers *a = calloc(1, sizeof(*a));
@@ -139,8 +149,7 @@ int answers_open(struct run *r, const struct plan_dataset *d, const struct answe
 	start.age_min_s = start.age_limit_s = 0;
 	if (o->unfiltered)
 		drop_filters(&start);
-	if ((o->is_place ? place_session(r, d, o->source ? SIDE_SOURCE_CHECK : SIDE_TARGET_CHECK, o->host, o->path, o->size, &start, &a->session, e) :
-	    session_open(r, o->host, "verify", o->path, &start, &a->session, e)) < 0)
+	if (open_session(r, d, o, &start, &a->session, e) < 0)
 		return -1;
 	known_file_open(r, o->known, &a->ours);
 	known_file_open(r, a->ours.reader ? o->known : NULL, &a->theirs);

@@ -18,6 +18,7 @@ struct answers_options {
 	bool is_place;			/* the dataset's own source or target, not a directory that was restored */
 	bool source;			/* which of them */
 	uint64_t size;			/* of a block dataset's content */
+	const char *mount;		/* the device whose file system is to be looked at there (agent: --mount), or NULL */
 	bool unfiltered;		/* everything that is there, whatever include and exclude say */
 };
 

@@ -15,6 +15,7 @@ struct clearing_dataset {
 	struct clear_tally tally;
 	uint64_t objects, bytes;	/* of the inventory */
 	char inventory[DIGEST_HEX];
+	char *mount;			/* owned: its file system is on that node, mounted by nobody, for its device is wiped; NULL: it is where it was */
 	json_t *place;			/* facts of host and path before, owned */
 	json_t *errors;			/* [{path, state, text}], owned; at most CLEARING_ERRORS */
 	uint64_t error_count;
@@ -33,6 +34,8 @@ struct clearing_medium {
 	size_t ndevices;
 	uint64_t size;			/* bytes of all devices */
 	bool guest, flash;
+	bool covered;			/* its device is wiped as a whole: seen before, read back after */
+	bool beneath;			/* image files that are wiped lie on it */
 	char fstype[32];
 	char why_none[300];
 	json_t *rows;			/* owned: the devices, for the record */
@@ -84,6 +87,11 @@ int clearing_scope(struct run *r, char **text, struct err *e) MUST_CHECK;
 /* Which media the datasets lie on. */
 int clearing_media_find(struct clearing *c, struct err *e) MUST_CHECK;
 bool clearing_searches(const struct clearing *c);	/* at least one medium can be read raw */
+/* A new one, of no device yet. */
+struct clearing_medium *clearing_medium_add(struct clearing *c, const char *host, struct err *e);
+/* The media of what s has looked at become those of m. */
+int clearing_medium_take(struct clearing *c, struct clearing_medium *m, const struct scan *s, struct err *e) MUST_CHECK;
+struct clearing_medium *clearing_medium_like(const struct clearing *c, const char *host, const struct scan *s);	/* or NULL */
 struct clearing_medium *clearing_medium_of(const struct clearing *c, size_t dataset);	/* never NULL once found */
 void clearing_medium_dispose(struct clearing_medium *m);
 /* Rows for `clear started`, and back. */

@@ -88,7 +88,7 @@ static bool lies_on(const struct clearing *c, const struct clearing_medium *m, c
 {
 	int i = f->dataset < c->w->n ? index_in(c, c->w->datasets[f->dataset]) : -1;
 
-	return !f->old && i >= 0 && m->datasets[i];
+	return !f->old && i >= 0 && m->datasets[i] && c->v[i].d->kind == DATASET_FILES;
 }
 
 static int map_files(struct clearing *c, const struct clearing_medium *m, struct scan *s, struct digest *digest, struct err *e)
@@ -111,6 +111,17 @@ static int map_files(struct clearing *c, const struct clearing_medium *m, struct
 
 /* ---- is it seen? ---- */
 
+/* Nobody has what is wiped as a whole mounted: the agent looks at it for itself. */
+static const char *mount_of(const struct clearing *c, const struct clearing_medium *m, const char **at)
+{
+	for (size_t i = 0; m->covered && i < c->n; i++)
+		if (m->datasets[i] && c->v[i].mount) {
+			*at = c->v[i].d->from.path;
+			return c->v[i].mount;
+		}
+	return NULL;
+}
+
 /* All devices, or of a medium that will only be sampled the files' own places; found is added to. */
 static int look_for(struct clearing *c, struct clearing_medium *m, bool contents, const struct witness_set *set, const char *canary,
     uint8_t *found, struct digest *digest, struct err *e)
@@ -120,7 +131,7 @@ static int look_for(struct clearing *c, struct clearing_medium *m, bool contents
 		.dataset = c->v[0].d->name };
 
 	for (size_t i = 0; i < m->ndevices; i++) {
-		OWN_SCAN struct scan s = SCAN_INIT;
+		OWN_SCAN struct scan s = { .mount = mount_of(c, m, &s.at) };
 		struct msg_mapped mapped = { .v = NULL };
 
 		if (scan_open(&s, c->r, m->host, NULL, m->device[i], false, e) < 0)
@@ -222,10 +233,13 @@ static int plant(struct clearing *c, struct clearing_medium *m, uint64_t count, 
 	return wire_end(s->wire, WIRE_DATA, e) < 0 ? -1 : session_finish(s, NULL, e);
 }
 
+/* Where all is read back byte by byte there is no need of any; beneath an image there is no place for them. */
+static bool has_canaries(const struct clearing_medium *m) { return m->ndevices && !m->covered && !m->beneath; }
+
 int clearing_canaries_remove(struct clearing *c, struct err *e)
 {
 	for (size_t i = 0; i < c->nmedia; i++)
-		if (c->media[i].ndevices && plant(c, &c->media[i], 0, e) < 0)
+		if (has_canaries(&c->media[i]) && plant(c, &c->media[i], 0, e) < 0)
 			return -1;
 	return 0;
 }
@@ -262,7 +276,7 @@ static json_t *canary_list(const struct clearing *c, struct err *e)
 	char hex[DIGEST_HEX];
 
 	for (uint32_t i = 0; i < WITNESS_CANARIES * c->nmedia; i++) {
-		if (!c->media[i / WITNESS_CANARIES].ndevices)
+		if (!has_canaries(&c->media[i / WITNESS_CANARIES]))
 			continue;
 		if (witness_canary(&c->w->set->key, i, block, e) < 0 || digest_sha256(block, sizeof(block), digest, e) < 0) {
 			json_decref(rows);
@@ -294,7 +308,7 @@ int clearing_control(struct clearing *c, struct err *e)
 	for (size_t i = 0; i < c->nmedia; i++) {
 		struct clearing_medium *m = &c->media[i];
 
-		if (m->ndevices && (plant(c, m, WITNESS_CANARIES, e) < 0 || see_canaries(c, m, e) < 0))
+		if (has_canaries(m) && (plant(c, m, WITNESS_CANARIES, e) < 0 || see_canaries(c, m, e) < 0))
 			return -1;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 /* The sentences of a certificate that say what could not be measured; each is called for by something that was seen. */
 #include <string.h>
 
-#include "clearing.h"
+#include "clearing_device.h"
 #include "places.h"
 
 static void add_limit(json_t *limits, bool holds, const char *text)
@@ -108,8 +108,14 @@ json_t *clearing_limits(const struct clearing *c, const struct clearing_dataset 
 {
 	const struct clearing_medium *m = clearing_medium_of(c, (size_t)(d - c->v));
 	bool searched = m && m->ndevices > 0;
+	const struct clearing_device *x = clearing_device_of(c, (size_t)(d - c->v));
 	json_t *l = json_array();
 
+	/* It went with its device: nothing was erased one by one, and nothing is left to be searched. */
+	if (x)
+		add_limit(l, true, "Its whole device was wiped: what limits that stands with the device.");
+	if (x)
+		return l;
 	if (searched)
 		of_the_search(l, c, m);
 	else

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "clearing.h"
+#include "clearing_device.h"
 #include "esc.h"
 
 void clearing_medium_dispose(struct clearing_medium *m)
@@ -33,7 +33,7 @@ struct clearing_medium *clearing_medium_of(const struct clearing *c, size_t data
 	return NULL;
 }
 
-static struct clearing_medium *add_medium(struct clearing *c, const char *host, struct err *e)
+struct clearing_medium *clearing_medium_add(struct clearing *c, const char *host, struct err *e)
 {
 	struct clearing_medium *grown = realloc(c->media, (c->nmedia + 1) * sizeof(*grown)), *m;
 
@@ -98,24 +98,38 @@ static bool same_devices(const struct clearing_medium *m, const struct scan *s)
 	return true;
 }
 
+struct clearing_medium *clearing_medium_like(const struct clearing *c, const char *host, const struct scan *s)
+{
+	for (size_t k = 0; k < c->nmedia; k++)
+		if (!c->media[k].covered && strcmp(c->media[k].host, host) == 0 && same_devices(&c->media[k], s))
+			return &c->media[k];
+	return NULL;
+}
+
+int clearing_medium_take(struct clearing *c, struct clearing_medium *m, const struct scan *s, struct err *e)
+{
+	for (size_t k = 0; k < s->n; k++)
+		if (add_device(c, m, &s->media[k].medium, e) < 0)
+			return -1;
+	(void)snprintf(m->why_none, sizeof(m->why_none), "%.290s", s->why_none);
+	return 0;
+}
+
 static int find_one(struct clearing *c, size_t i, struct err *e)
 {
 	const struct plan_place *from = &c->v[i].d->from;
-	OWN_SCAN struct scan s = SCAN_INIT;
+	bool block = c->v[i].d->kind == DATASET_BLOCK;
+	OWN_SCAN struct scan s = { .mount = c->v[i].mount, .at = from->path };
 	struct clearing_medium *m = NULL;
 
-	if (scan_open(&s, c->r, from->host, from->path, NULL, false, e) < 0 || scan_look(&s, e) < 0)
+	if (scan_open(&s, c->r, from->host, from->path, block ? from->path : s.mount, false, e) < 0 || scan_look(&s, e) < 0)
 		return -1;
-	for (size_t k = 0; k < c->nmedia && !m; k++)
-		if (strcmp(c->media[k].host, from->host) == 0 && same_devices(&c->media[k], &s))
-			m = &c->media[k];
+	if (!clearing_device_of(c, i))
+		m = clearing_medium_like(c, from->host, &s);
 	if (!m) {
-		if (!(m = add_medium(c, from->host, e)))
+		if (!(m = clearing_medium_add(c, from->host, e)) || clearing_medium_take(c, m, &s, e) < 0)
 			return -1;
-		for (size_t k = 0; k < s.n; k++)
-			if (add_device(c, m, &s.media[k].medium, e) < 0)
-				return -1;
-		(void)snprintf(m->why_none, sizeof(m->why_none), "%.290s", s.why_none);
+		m->covered = clearing_device_of(c, i) != NULL;
 	}
 	m->datasets[i] = true;
 	return 0;
@@ -126,7 +140,7 @@ int clearing_media_find(struct clearing *c, struct err *e)
 	for (size_t i = 0; i < c->n; i++)
 		if (find_one(c, i, e) < 0)
 			return -1;
-	return 0;
+	return clearing_devices_beneath(c, e);
 }
 
 /* ---- record ---- */
@@ -148,9 +162,9 @@ json_t *clearing_media_json(const struct clearing *c)
 	for (size_t i = 0; i < c->nmedia; i++) {
 		const struct clearing_medium *m = &c->media[i];
 
-		(void)json_array_append_new(rows, json_pack("{s:s,s:o,s:O,s:I,s:s,s:s,s:b,s:b,s:b,s:b,s:s,s:I,s:O,s:{s:I,s:I,s:I}}", "host", m->host, "datasets",
+		(void)json_array_append_new(rows, json_pack("{s:s,s:o,s:O,s:I,s:s,s:s,s:b,s:b,s:b,s:b,s:b,s:b,s:s,s:I,s:O,s:{s:I,s:I,s:I}}", "host", m->host, "datasets",
 		    dataset_names(c, m), "devices", m->rows, "size", (json_int_t)m->size, "filesystem", m->fstype, "no_raw_reading", m->why_none,
-		    "guest", m->guest, "flash", m->flash, "blind", m->blind, "names_blind", m->names_blind, "reason", m->reason, "random_reads",
+		    "guest", m->guest, "flash", m->flash, "wiped_whole", m->covered, "of_images", m->beneath, "blind", m->blind, "names_blind", m->names_blind, "reason", m->reason, "random_reads",
 		    (json_int_t)m->reads, "control", m->control, "canaries", "planted", (json_int_t)m->planted, "seen", (json_int_t)m->seen,
 		    "spread_bytes", (json_int_t)m->spread));
 	}
@@ -200,7 +214,7 @@ static int load_devices(struct clearing_medium *m, json_t *rows, struct err *e)
 
 static int load_medium(struct clearing *c, const json_t *row, struct err *e)
 {
-	struct clearing_medium *m = add_medium(c, NULL, e);
+	struct clearing_medium *m = clearing_medium_add(c, NULL, e);
 	json_t *canaries = json_object_get(row, "canaries"), *control = json_object_get(row, "control");
 
 	if (!m || load_datasets(c, m, json_object_get(row, "datasets"), e) < 0 || load_devices(m, json_object_get(row, "devices"), e) < 0)
@@ -208,6 +222,8 @@ static int load_medium(struct clearing *c, const json_t *row, struct err *e)
 	m->size = number(row, "size");
 	m->guest = json_is_true(json_object_get(row, "guest"));
 	m->flash = json_is_true(json_object_get(row, "flash"));
+	m->covered = json_is_true(json_object_get(row, "wiped_whole"));
+	m->beneath = json_is_true(json_object_get(row, "of_images"));
 	/* What does not say that it saw did not see. */
 	m->blind = !json_is_false(json_object_get(row, "blind"));
 	m->names_blind = !json_is_false(json_object_get(row, "names_blind"));
@@ -233,7 +249,7 @@ int clearing_media_load(struct clearing *c, const json_t *started, struct err *e
 			return -1;
 	for (i = 0; i < c->n; i++)	/* one of before there were searches */
 		if (!clearing_medium_of(c, i)) {
-			struct clearing_medium *m = add_medium(c, c->v[i].d->from.host, e);
+			struct clearing_medium *m = clearing_medium_add(c, c->v[i].d->from.host, e);
 
 			if (!m)
 				return -1;

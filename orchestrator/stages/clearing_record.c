@@ -190,12 +190,12 @@ static enum verdict dataset_verdict(const struct clearing *c, const struct clear
 	const struct clearing_medium *m = clearing_medium_of(c, (size_t)(d - c->v));
 	struct clear_measure measure;
 
-	const struct clearing_device *x = m ? clearing_wiped_medium(c, m) : NULL;
+	const struct clearing_device *x = clearing_device_of(c, (size_t)(d - c->v));
 
 	*why = "no raw medium was searched";
 	if (x) {
 		*why = "its whole device was wiped and read back";
-		return clearing_device_verdict(x);
+		return clearing_device_verdict(c, x);
 	}
 	if (!m || !m->ndevices)
 		return clear_tally_verdict(&d->tally, d->objects);
@@ -212,7 +212,7 @@ enum verdict clearing_verdict(const struct clearing *c)
 	for (size_t i = 0; i < c->n; i++)
 		worst = verdict_worst(worst, dataset_verdict(c, &c->v[i], &why));
 	for (size_t i = 0; i < c->ndevices; i++)
-		worst = verdict_worst(worst, clearing_device_verdict(&c->devices[i]));
+		worst = verdict_worst(worst, clearing_device_verdict(c, &c->devices[i]));
 	return c->n ? worst : VERDICT_UNKNOWN;
 }
 
@@ -222,14 +222,16 @@ static json_t *item_of(const struct clearing *c, const struct clearing_dataset *
 	char what[PLACE_NAME];
 	const char *why;
 	enum verdict verdict = dataset_verdict(c, d, &why);
+	const struct clearing_device *x = clearing_device_of(c, (size_t)(d - c->v));
 
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:s,s:{s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I},s:O,s:I,s:o}",
 	    "what", place_name(d->d->from.host, d->d->from.path, what), "dataset", d->d->name, "host", d->d->from.host,
 	    "path", d->d->from.path, "filesystem", place_fact(d->place, "fstype"), "mount_options", place_fact(d->place, "options"), "device",
 	    place_fact(d->place, "device"), "serial", place_fact(d->place, "serial"), "serial_source", "sysfs of the host", "storage",
-	    place_fact(d->place, "storage"), "class", "Clear (overwriting through the block interface)", "method", "overwrite of the allocated blocks, then unlink",
+	    place_fact(d->place, "storage"), "class", x ? clearing_device_class(x) : "Clear (overwriting through the block interface)",
+	    "method", x ? x->method : "overwrite of the allocated blocks, then unlink",
 	    "verdict", verdict_name(verdict), "decided_by", why, "objects", (json_int_t)d->objects, "bytes", (json_int_t)t->bytes, "passes", 1,
-	    "pattern", "4 KiB random block of the run, never zero",
+	    "pattern", x ? "as its device" : "4 KiB random block of the run, never zero",
 	    "read_back", "raw", (json_int_t)t->read_raw, "through_file", (json_int_t)t->read_file,
 	    "extents", "moved", (json_int_t)t->moved, "shared", (json_int_t)t->shared, "encoded", (json_int_t)t->encoded,
 	    "inline", (json_int_t)t->inlined, "unmapped", (json_int_t)t->unmapped,

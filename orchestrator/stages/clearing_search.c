@@ -107,7 +107,7 @@ int clearing_search(struct clearing *c, struct err *e)
 		return -1;
 	for (size_t i = 0; i < c->nmedia; i++)
 		/* What went with its device was compared byte by byte; the file system is unmounted, its device may be gone. */
-		if (c->media[i].ndevices && !clearing_wiped_medium(c, &c->media[i]) && search_medium(c, &c->media[i], seed, e) < 0)
+		if (c->media[i].ndevices && !c->media[i].covered && search_medium(c, &c->media[i], seed, e) < 0)
 			return -1;
 	return 0;
 }
@@ -122,6 +122,8 @@ static void record_medium(const struct clearing *c, const struct clearing_medium
 
 	(void)json_array_append_new(out[0], json_pack("{s:s,s:O,s:O,s:b,s:s}", "host", m->host, "device", device, "control", m->control, "blind",
 	    m->blind, "reason", m->reason));
+	if (m->covered)		/* read back byte by byte: see its item */
+		return;
 	(void)json_array_append_new(out[1], json_pack("{s:s,s:O,s:I,s:I,s:I}", "host", m->host, "device", device, "planted", (json_int_t)m->planted,
 	    "seen_before", (json_int_t)m->seen, "spread_bytes", (json_int_t)m->spread));
 	(void)json_array_append_new(out[2], json_pack("{s:s,s:O,s:I,s:I,s:I,s:I,s:O,s:I,s:O,s:s}", "host", m->host, "device", device, "hits",

@@ -31,9 +31,9 @@ int inventory_next(struct inventory *v, struct entry *en, struct err *e) MUST_CH
 /*
  * Walks the source without filters and compares it with the newest version (contract 4.7): everything there must be in the
  * manifest unchanged, be skipped or failed there ("destroyed without copy"), or stand in clear.discard.  The entries go into
- * found.  ERR_REFUSED names the first entry that is changed, missing or unaccounted, and how many there are;
+ * found.  mount: the device whose file system is looked at there, for nobody has mounted it; NULL: what is there.  ERR_REFUSED names the first entry that is changed, missing or unaccounted, and how many there are;
  * ERR_UNVERIFIED: something could not be read.
  */
-int inventory_take(struct run *r, const struct plan_dataset *d, struct passfile *found, struct err *e) MUST_CHECK;
+int inventory_take(struct run *r, const struct plan_dataset *d, const char *mount, struct passfile *found, struct err *e) MUST_CHECK;
 
 #endif

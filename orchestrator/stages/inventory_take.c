@@ -139,7 +139,7 @@ static void name_all(const struct take *t)
 		run_show_stage(t->r, "clear", "refused", t->result.differences[i].path);
 }
 
-int inventory_take(struct run *r, const struct plan_dataset *d, struct passfile *found, struct err *e)
+int inventory_take(struct run *r, const struct plan_dataset *d, const char *mount, struct passfile *found, struct err *e)
 {
 	OWN(version_closep) struct version_reader *v = NULL;
 	OWN(answers_closep) struct answers *a = NULL;
@@ -147,7 +147,8 @@ int inventory_take(struct run *r, const struct plan_dataset *d, struct passfile 
 	struct take t = { .r = r, .d = d, .found = found, .result = VERIFY_RESULT_INIT };
 	char known[VERSION_REV];
 	struct answers_options o = { .host = d->from.host, .path = d->from.path, .flags = MSG_F_HASH_ONLY | MSG_F_MEDIUM | MSG_F_ONE_FS,
-		.known = known, .unfiltered = true };
+		.known = known, .unfiltered = true, .mount = mount,
+		.is_place = d->kind == DATASET_BLOCK, .source = true };
 	int res;
 
 	if (!s || !s->version)

@@ -27,13 +27,19 @@ void scan_close(struct scan *s)
 
 int scan_open(struct scan *s, struct run *r, const char *host, const char *root, const char *on, bool settle, struct err *e)
 {
-	const char *args[10] = { "scan", "--root", on ? "/" : root };
+	const char *args[16] = { "scan", "--root", on ? "/" : root };
 	struct msg_start start = { .identity = "", .scope = "" };
 	size_t n = 3;
 
 	if (on) {
 		args[n++] = "--on";
 		args[n++] = on;
+	}
+	if (s->mount) {
+		args[n++] = "--mount";
+		args[n++] = s->mount;
+		args[n++] = "--at";
+		args[n++] = s->at;
 	}
 	if (settle)
 		args[n++] = "--settle";

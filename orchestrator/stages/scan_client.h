@@ -32,6 +32,7 @@ struct scan {
 	struct run *r;
 	struct session *session;
 	const char *host;		/* borrowed */
+	const char *mount, *at;		/* borrowed, set before scan_open: the device whose file system is looked at there, NULL: none */
 	struct scan_result *media;	/* owned */
 	size_t n;
 	char why_none[ERR_TEXT_MAX];	/* why there is no raw medium, "" when there is one */

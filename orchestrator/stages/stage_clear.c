@@ -24,6 +24,7 @@ void clearing_dispose(struct clearing *c)
 	for (size_t i = 0; i < c->n; i++) {
 		json_decref(c->v[i].place);
 		json_decref(c->v[i].errors);
+		free(c->v[i].mount);
 	}
 	for (size_t i = 0; i < c->nmedia; i++)
 		clearing_medium_dispose(&c->media[i]);
@@ -56,11 +57,11 @@ static int prepare(struct run *r, struct clearing *c, struct err *e)
 	return clearing_scope(r, &c->scope, e);
 }
 
-static int freeze_inventory(struct run *r, struct clearing_dataset *d, struct err *e)
+static int freeze_inventory(struct run *r, const struct clearing_dataset *d, struct err *e)
 {
 	OWN(passfile_freep) struct passfile *found = NULL;
 
-	if (passfile_new(&found, r->w->scanfd, e) < 0 || inventory_take(r, d->d, found, e) < 0)
+	if (passfile_new(&found, r->w->scanfd, e) < 0 || inventory_take(r, d->d, d->mount, found, e) < 0)
 		return -1;
 	return inventory_write(r, d->d->name, found, e);
 }
@@ -91,7 +92,8 @@ static int begin(struct run *r, struct clearing *c, struct err *e)
 	char basis[DIGEST_HEX];
 	json_t *facts;
 
-	if (clearing_media_find(c, e) < 0 || clearing_key_new(c, e) < 0 || clearing_devices_look(c, true, e) < 0 || clearing_canaries_remove(c, e) < 0 || clearing_gate(c, e) < 0)
+	if (clearing_key_new(c, e) < 0 || clearing_devices_look(c, true, e) < 0 || clearing_media_find(c, e) < 0 || clearing_canaries_remove(c, e) < 0 ||
+	    clearing_gate(c, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->n; i++) {
 		if (freeze_inventory(r, &c->v[i], e) < 0 || load_inventory(r, &c->v[i], e) < 0)
@@ -128,6 +130,15 @@ static int same_inventories(struct run *r, struct clearing *c, const json_t *j, 
 	return 0;
 }
 
+static bool has_devices(const struct clearing *c)
+{
+	bool any = c->r->plan->clear.ndevices > 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		any |= c->v[i].d->kind == DATASET_BLOCK;
+	return any;
+}
+
 static int resume(struct run *r, struct clearing *c, struct err *e)
 {
 	json_t *j;
@@ -140,7 +151,7 @@ static int resume(struct run *r, struct clearing *c, struct err *e)
 	res = same_inventories(r, c, j, e) < 0 ? -1 : clearing_media_load(c, j, e);
 	json_decref(j);
 	/* The witnesses are taken again, by the key of the beginning. */
-	if (res < 0 || ((clearing_searches(c) || r->plan->clear.ndevices) && clearing_key_load(c, e) < 0) ||
+	if (res < 0 || ((clearing_searches(c) || has_devices(c)) && clearing_key_load(c, e) < 0) ||
 	    (clearing_searches(c) && clearing_witnesses(c, e) < 0) || clearing_devices_look(c, false, e) < 0)
 		return -1;
 	log_info("clearing was interrupted; it goes on with what is left");
@@ -156,7 +167,7 @@ int stage_clear(struct run *r, struct err *e)
 	if (prepare(r, &c, e) < 0 || (r->standing.clearing ? resume(r, &c, e) : begin(r, &c, e)) < 0)
 		return -1;
 	for (size_t i = 0; i < c.n; i++)
-		if (clearing_erase(&c, i, e) < 0)
+		if (!clearing_device_of(&c, i) && clearing_erase(&c, i, e) < 0)
 			return -1;
 	if (clearing_devices_wipe(&c, e) < 0)
 		return -1;

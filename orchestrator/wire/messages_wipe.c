@@ -34,9 +34,11 @@ void msg_wipe_facts_dispose(struct msg_wipe_facts *m)
 {
 	free(m->serial);
 	free(m->model);
-	free(m->mounts);
+	free(m->parts);
 	free(m->storage);
-	m->serial = m->model = m->mounts = m->storage = NULL;
+	free(m->where);
+	free(m->head);
+	m->serial = m->model = m->parts = m->storage = m->where = m->head = NULL;
 }
 
 void msg_wipe_facts_encode(struct buf *b, const struct msg_wipe_facts *m)
@@ -47,8 +49,10 @@ void msg_wipe_facts_encode(struct buf *b, const struct msg_wipe_facts *m)
 	buf_put_varint(b, m->luks);
 	msg_put_text(b, m->serial);
 	msg_put_text(b, m->model);
-	msg_put_text(b, m->mounts);
+	msg_put_text(b, m->parts);
 	msg_put_text(b, m->storage);
+	msg_put_text(b, m->where);
+	msg_put_text(b, m->head);
 }
 
 int msg_wipe_facts_decode(const void *p, size_t n, struct msg_wipe_facts *m, struct err *e)
@@ -62,8 +66,10 @@ int msg_wipe_facts_decode(const void *p, size_t n, struct msg_wipe_facts *m, str
 	m->luks = view_varint(&v);
 	m->serial = text(&v, TEXT_MAX);
 	m->model = text(&v, TEXT_MAX);
-	m->mounts = text(&v, KEEP_MAX);
+	m->parts = text(&v, KEEP_MAX);
 	m->storage = text(&v, TEXT_MAX);
+	m->where = text(&v, TEXT_MAX);
+	m->head = text(&v, DIGEST_HEX);
 	v.failed |= sector > 65536 || flags > 15 || m->luks > m->size;
 	m->sector = (uint32_t)sector;
 	m->flags = (uint32_t)flags;

@@ -14,6 +14,7 @@ enum msg_wipe_type {
 };
 
 #define MSG_WIPE_SEED 32
+#define MSG_WIPE_HEAD 131072u	/* bytes that head is of */
 
 struct msg_wipe_begin {
 	uint8_t seed[MSG_WIPE_SEED];	/* of the 4 KiB block that is written */
@@ -30,8 +31,10 @@ struct msg_wipe_facts {
 	uint32_t flags;			/* enum msg_wipe_flag */
 	uint64_t luks;			/* bytes before the data of a LUKS volume: both headers and the key slots; 0 = none */
 	char *serial, *model;		/* owned after decode; "" = not known */
-	char *mounts;			/* owned: where file systems on it are mounted, escaped, a line each; "" = nowhere */
+	char *parts;			/* owned: nodes on which a file system of it may begin, escaped, a line each (medium.h) */
 	char *storage;			/* owned: words, as the fact storage */
+	char *where;			/* owned: "BOOT-ID b:MAJOR:MINOR" of a device, "BOOT-ID f:INODE:MAJOR:MINOR" of an image */
+	char *head;			/* owned: SHA-256 in hex of its first 128 KiB, "" where they cannot be read */
 };
 void msg_wipe_facts_dispose(struct msg_wipe_facts *m);
 void msg_wipe_facts_encode(struct buf *b, const struct msg_wipe_facts *m);

@@ -25,6 +25,13 @@ voices() {
 	expect 0 approve "$1" clear --as li --key "$KEYS/li"
 }
 
+part 'mounted: refused before anything is destroyed, whatever else the scope holds'
+plan "{at: \"old:$loop\"}" mounted
+voices mounted
+expect 6 run "$TOP/mounted.yaml"
+says "$ERR" 'it is mounted' 'unmount it'
+no_event mounted clear-started; no_event mounted clear-probing
+[ "$(find "$m/a" -type f | wc -l)" = 5 ] || fail 'something was destroyed'
 part 'another serial number than authorized: refused, nothing is touched'
 plan "{at: \"old:$loop\", serial: WD-1234}" serial
 voices serial
@@ -36,7 +43,7 @@ truncate -s 8M "$TOP/other.img"
 plan "{at: \"old:$TOP/other.img\"}" other
 voices other
 expect 6 run "$TOP/other.yaml"
-says "$ERR" 'nothing shows that what it holds is archived'
+says "$ERR" 'nothing shows that what' 'is archived'
 no_event other clear-started
 part 'a device with a partition that nobody looked into: refused'
 mkdir -p "$n/data"
@@ -52,8 +59,9 @@ if [ -e "$first/dev" ]; then
 	rmdir "$n/data/lost+found"; echo secret >"$n/data/f"
 	MORE="clear: {require: cleared-guest-level, devices: [{at: \"old:$parts\"}]}" PLAN=parts retirement "old:$n/data" >"$TOP/parts.yaml"
 	voices parts
+	umount "$n/data"
 	expect 6 run "$TOP/parts.yaml"
-	says "$ERR" "${parts##*/}p2" 'not mounted' 'is no dataset of this clearing'
+	says "$ERR" "${parts##*/}p2" 'is archived'
 	no_event parts clear-started
 fi
 umount "$n/data" 2>/dev/null; losetup -d "$parts"; parts=''
@@ -70,22 +78,31 @@ says "$ERR" 'stands on it'
 rm -rf "$m/ws"
 [ "$(find "$m/a" -type f | wc -l)" = 5 ] || fail 'something was destroyed'
 
-part 'its files go first; while it is mounted it is not wiped'
+part 'what came to it after it was archived is seen though nobody has it mounted: refused'
 plan "{at: \"old:$loop\"}" whole
 voices whole
+echo late >"$m/late"
+umount "$m"
 expect 6 run "$TOP/whole.yaml"
-says "$ERR" 'it is mounted' 'run the same command again'
-has_event whole clear-started; no_event whole clear-done
-[ -z "$(find "$m" -mindepth 1)" ] || fail "left: $(find "$m")"
-grep -q 'which nobody shall read' "$disk" || fail 'the earlier copy is not there: this test shows nothing'
+says "$ERR" late unaccounted
+no_event whole clear-started
+grep -aq 'which nobody shall read' "$disk" || fail 'it was wiped'
+mount "$loop" "$m"; rm "$m/late"; umount "$m"
 expect 6 certificate whole
 
 part 'killed while it is wiped, it goes on; nothing is certified meanwhile'
-umount "$m"
 WAYBILL_FAULT=fsync@journal:1:kill timeout 60 "$WAYBILL" -C "$WS" run "$TOP/whole.yaml" >"$OUT" 2>"$ERR" </dev/null
 [ $? = 137 ] || fail "the kill did not strike: $(cat "$ERR")"
-no_event whole clear-done
+has_event whole clear-started; no_event whole clear-done
 expect 6 certificate whole
+part 'another medium of that size under its name: refused, and nothing of it is touched'
+losetup -d "$loop"
+truncate -s 48M "$TOP/stranger"; mkfs.ext4 -q "$TOP/stranger"; sum=$(sha256sum <"$TOP/stranger")
+losetup "$loop" "$TOP/stranger"
+expect 6 run "$TOP/whole.yaml"
+says "$ERR" 'is not the device that it was'
+[ "$(sha256sum <"$TOP/stranger")" = "$sum" ] || fail 'another medium was written to'
+losetup -d "$loop"; losetup "$loop" "$disk"
 expect 0 run "$TOP/whole.yaml"
 
 part 'an independent reader finds neither content nor names, nor a block that was not written'
