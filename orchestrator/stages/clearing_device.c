@@ -23,7 +23,7 @@ static int open_journal(struct wiping *w, size_t i, struct err *e)
 	buf_put(&b, w->c->key, WITNESS_KEY);
 	if (buf_finish(&b, e) < 0 || digest_sha256(b.data, b.len, id, e) < 0)
 		return -1;
-	return clear_journal_open(&w->journal, w->c->r->w->scanfd, name, id, x->chunks, e);
+	return clear_journal_open(&w->journal, w->c->r->w->scanfd, name, id, x->chunks + 1, e);
 }
 
 static uint64_t chunk_length(const struct clearing_device *x, uint64_t k)
@@ -128,6 +128,27 @@ static int discard(struct wiping *w, struct err *e)
 	return 0;
 }
 
+/* The last object of the journal: all of it was read back as it was written.  From then on it may be discarded. */
+static int record_reading(struct wiping *w, struct err *e)
+{
+	struct clearing_device *x = w->x;
+	struct msg_erased done = { .index = x->chunks, .state = MSG_ERASE_DONE, .how = MSG_EH_READ_RAW, .bytes = x->pattern, .text = (char *)(uintptr_t)"" };
+
+	return clear_journal_result(w->journal, &done, e) < 0 ? -1 : clear_journal_sync(w->journal, e);
+}
+
+/* An earlier run had read it back, and discarded it perhaps: what reads as zeros now was the pattern then. */
+static void count_earlier(const struct wiping *w)
+{
+	struct clearing_device *x = w->x;
+
+	if (clear_journal_state(w->journal, x->chunks) != JOURNAL_DONE || clear_journal_bytes(w->journal, x->chunks) != x->area ||
+	    x->pattern + x->zero != x->area)
+		return;
+	x->pattern = x->area;
+	x->zero = 0;
+}
+
 static int wipe_it(struct wiping *w, struct err *e)
 {
 	struct clearing_device *x = w->x;
@@ -142,7 +163,10 @@ static int wipe_it(struct wiping *w, struct err *e)
 		if (read_chunk(w, k, e) < 0)
 			return -1;
 	x->wiped = true;
-	return x->crypto || x->sanitized ? 0 : discard(w, e);
+	count_earlier(w);
+	if (x->crypto || x->sanitized)
+		return 0;
+	return (x->pattern == x->area && record_reading(w, e) < 0) ? -1 : discard(w, e);
 }
 
 /* ---- is it still the device that it was? ---- */

@@ -252,6 +252,8 @@ json_t *clearing_done(const struct clearing *c, enum verdict verdict)
 		bytes += (json_int_t)c->v[i].tally.bytes;
 		errors += (json_int_t)c->v[i].error_count;
 	}
+	for (size_t i = 0; i < c->ndevices; i++)
+		bytes += (json_int_t)c->devices[i].written;
 	clearing_devices_items(c, items);
 	done = json_pack("{s:s,s:o,s:o,s:s,s:s,s:I,s:I,s:I}", "verdict", verdict_name(verdict), "items", items, "copies", copy_rows(c),
 	    "started", clock_text(c->started, c->r->plan->timezone, started),

@@ -12,7 +12,7 @@
 #define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static const struct statement_dataset www = { "www", 3, HEX_A, HEX_B, 1200, 34567, "old", "/srv/a b/www", "00000000000000fe:2" };
+static const struct statement_dataset www = { "www", 3, HEX_A, HEX_B, 1200, 34567, "old", "/srv/a b/www", "00000000000000fe:2", false };
 static const struct statement_discard gone[] = { { "www", "cache/one two", "made anew\nevery day" } };
 static const struct statement_copy copies[] = { { "nightly snapshots", "provider" }, { "tapes", NULL } };
 

@@ -240,7 +240,7 @@ static void what_cannot_be_read_is_counted_and_never_taken_for_clean(void **stat
 
 	(void)state;
 	/* The first chunk, then its third block when it is read one by one; a rule does not see the calls that one before it met. */
-	(void)setenv("WAYBILL_FAULT", "read@wipe:2:EIO,read@wipe:4:EIO", 1);
+	(void)setenv("WAYBILL_FAULT", "read@wipe:3:EIO,read@wipe:5:EIO", 1);
 	begin(true, "none");
 	m = facts();
 	wrote = act(MSG_WIPE_OVERWRITE, 0, SIZE);
