@@ -2,12 +2,9 @@
 
 #include <string.h>
 
-#include "clock.h"
 #include "esc.h"
 #include "output.h"
 #include "places.h"
-
-#define SKEW_S 60	/* beyond this, times on papers of two hosts cannot be put in order */
 
 static bool has_data(const struct plan *p, const char *host)
 {
@@ -98,10 +95,10 @@ static int one(struct cli_context *c, struct run *r, const struct plan_host *h, 
 		json_decref(places);
 		return -1;
 	}
-	skew = (int64_t)(place_number(first, "now") / 1000000000) - clock_now_ns() / 1000000000;
+	skew = place_skew(first);
 	out_text(c, "  user %s (%s), kernel %s, clock %+lld s%s\n", place_fact(first, "user"), strcmp(place_fact(first, "euid"), "0") == 0 ?
 	    h->become_sudo ? "root by sudo" : "root" : "not root: owners and devices cannot be kept", place_fact(first, "kernel"), (long long)skew,
-	    skew > SKEW_S || skew < -SKEW_S ? ": set the clocks right" : "");
+	    skew > PLACE_SKEW_S || skew < -PLACE_SKEW_S ? ": set the clocks right" : "");
 	o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:o}", "route", host_route(host), "client_reason", host_client_reason(host), "agent",
 	    host_agent_path(host), "user", place_fact(first, "user"), "euid", place_fact(first, "euid"), "kernel", place_fact(first, "kernel"),
 	    "clock_skew_s", (json_int_t)skew, "places", places);

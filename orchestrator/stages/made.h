@@ -26,6 +26,7 @@ struct made_part {
 	const char *name;		/* of its entry; parts are in walk order */
 	struct made_command run, feed;
 	struct made_command again;	/* the fingerprint at the target, where that is not the same command */
+	const char *last;		/* what stands at the end of a whole output; NULL: nothing tells */
 	int order;			/* 0: fed before the target is prepared, 1: after that */
 };
 

@@ -165,6 +165,7 @@ int driver_mariadb(struct made *m, struct err *e)
 	p->run = made_command(NULL, "mariadb-dump", "--single-transaction", "--routines", "--triggers", "--events", "--hex-blob", "--no-tablespaces",
 	    "--default-character-set=utf8mb4", db->name, NULL);
 	p->feed = made_command(NULL, "mariadb", "--batch", "--default-character-set=utf8mb4", target_name(m), NULL);
+	p->last = "-- Dump completed";
 	p = made_add(m, MADE_FINGERPRINT, 1);
 	p->run = client(script, db->name);
 	p->again = client(script, target_name(m));

@@ -12,6 +12,8 @@
 
 /* ---- output into the archive ---- */
 
+#define TAIL 512
+
 struct taker {
 	struct pass *p;
 	struct recipe rc;
@@ -19,6 +21,8 @@ struct taker {
 	struct store_put *put;		/* of the open slice */
 	struct frame_writer *w;
 	uint64_t in_slice;
+	char tail[TAIL];		/* the last bytes of it */
+	size_t tail_len;
 };
 
 static void taker_dispose(struct taker *t)
@@ -58,12 +62,32 @@ static int begin_slice(struct taker *t, const uint8_t *p, size_t n, struct err *
 	return frame_writer_new(&t->w, level, store_put_sink, t->put, e);
 }
 
+static void keep_tail(struct taker *t, const uint8_t *p, size_t n)
+{
+	size_t new = n < TAIL ? n : TAIL, old = t->tail_len < TAIL - new ? t->tail_len : TAIL - new;
+
+	memmove(t->tail, t->tail + t->tail_len - old, old);
+	memcpy(t->tail + old, p + n - new, new);
+	t->tail_len = old + new;
+}
+
+/* A dump may be cut where its command still ends well: by a pipe in a wrapper, by a full disk that it does not look at. */
+static int is_whole(const struct made *m, const struct made_part *part, const struct taker *t, struct err *e)
+{
+	if (!part->last || memmem(t->tail, t->tail_len, part->last, strlen(part->last)))
+		return 0;
+	err_set(e, ERR_PERMANENT, "dataset %s: %s at host %s ended well, but what it said lacks its end (\"%s\"): it was cut", m->d->name,
+	    esc_s(part->run.argv[0]), m->d->from.host, part->last);
+	return err_hint(e, "nobody was fed with it; look for a wrapper or a full disk there, then run again");
+}
+
 static int take(struct taker *t, const uint8_t *p, size_t n, struct err *e)
 {
 	digest_update(t->sha256, p, n);
 	if (t->sm3)
 		digest_update(t->sm3, p, n);
 	t->p->progress.bytes += n;
+	keep_tail(t, p, n);
 	while (n) {
 		size_t k;
 
@@ -248,7 +272,7 @@ static int take_part(struct made *m, struct pass *p, const struct made_part *par
 		return err_set(e, ERR_TEMPORARY, "out of memory");
 	if (streams && fed_open(m, &part->feed, &f, e) < 0)
 		return -1;
-	if (run_source(m, part, &t, streams ? &f : NULL, e) < 0 || (streams && fed_finish(m, p, part, &f, e) < 0))
+	if (run_source(m, part, &t, streams ? &f : NULL, e) < 0 || is_whole(m, part, &t, e) < 0 || (streams && fed_finish(m, p, part, &f, e) < 0))
 		return -1;
 	out->entry.type = ENTRY_FILE;
 	out->entry.outcome = ENTRY_COPIED;

@@ -265,6 +265,7 @@ int driver_postgresql(struct made *m, struct err *e)
 	p = made_add(m, "database", 1);
 	p->run = made_command(NULL, "pg_dump", "-w", "-d", db->name, NULL);
 	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", to, NULL);
+	p->last = "PostgreSQL database dump complete";
 	p = made_add(m, MADE_FINGERPRINT, 1);
 	p->run = psql(script, db->name, NULL);
 	p->again = psql(script, to, NULL);
@@ -274,5 +275,6 @@ int driver_postgresql(struct made *m, struct err *e)
 	p->run = made_command(NULL, "pg_dumpall", "-w", "--globals-only", "-d", strchr(server, '=') ? server : "dbname=postgres", NULL);
 	/* Roles that are there already are errors here, and no reason to stop: the fingerprint has every role. */
 	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-d", to_server, NULL);
+	p->last = "PostgreSQL database cluster dump complete";
 	return 0;
 }

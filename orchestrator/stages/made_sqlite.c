@@ -82,6 +82,7 @@ int driver_sqlite(struct made *m, struct err *e)
 	m->prepare = m->vacant = refuse_contents;
 	p->run = made_command(dump, "sqlite3", "-batch", "-readonly", m->d->database.name, NULL);
 	p->feed = made_command(NULL, "sqlite3", "-batch", "-bail", target_name(m), NULL);
+	p->last = "PRAGMA application_id=";
 	p = made_add(m, MADE_FINGERPRINT, 1);
 	p->run = made_command(fingerprint, "sqlite3", "-batch", "-readonly", m->d->database.name, NULL);
 	p->again = made_command(fingerprint, "sqlite3", "-batch", "-readonly", target_name(m), NULL);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "esc.h"
 
 const char *place_fact(const json_t *facts, const char *key)
@@ -12,6 +13,11 @@ const char *place_fact(const json_t *facts, const char *key)
 }
 
 uint64_t place_number(const json_t *facts, const char *key) { return strtoull(place_fact(facts, key), NULL, 10); }
+
+int64_t place_skew(const json_t *facts)
+{
+	return ((int64_t)place_number(facts, "now") - clock_now_ns()) / 1000000000;
+}
 
 static int take_fact(json_t *facts, const struct wire_frame *f, struct err *e)
 {

@@ -17,5 +17,8 @@ int place_ask(struct run *r, const char *host, const char *const *args, json_t *
 /* "" when the fact is not there; borrowed. */
 const char *place_fact(const json_t *facts, const char *key);
 uint64_t place_number(const json_t *facts, const char *key);
+/* Seconds by which the host's clock was ahead of this machine's when the facts came just now. */
+int64_t place_skew(const json_t *facts);
+#define PLACE_SKEW_S 60	/* beyond this, times on papers of two hosts cannot be put in order */
 
 #endif

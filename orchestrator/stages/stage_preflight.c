@@ -66,7 +66,20 @@ static int check_target(const struct plan_dataset *d, const json_t *facts, struc
 	return 0;
 }
 
-static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *entry, struct err *e)
+/* Nothing rests on two clocks agreeing; whoever reads the papers of both hosts wants to know that they do not. */
+static void note_clock(json_t *clocks, const char *host, const json_t *facts)
+{
+	int64_t skew = place_skew(facts);
+
+	if (json_object_get(clocks, host))
+		return;
+	(void)json_object_set_new(clocks, host, json_integer(skew));
+	if (skew > PLACE_SKEW_S || skew < -PLACE_SKEW_S)
+		log_warn("host %s: its clock is %lld s %s this machine's: set the clocks right, or the papers contradict each other", host,
+		    (long long)(skew < 0 ? -skew : skew), skew < 0 ? "behind" : "ahead of");
+}
+
+static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *entry, json_t *clocks, struct err *e)
 {
 	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
 	json_t *facts;
@@ -76,6 +89,7 @@ static int look_at_target(struct run *r, const struct plan_dataset *d, json_t *e
 	if (place_facts(r, d->to.host, d->to.path, &facts, e) < 0)
 		return -1;
 	(void)json_object_set_new(entry, "to", facts);
+	note_clock(clocks, d->to.host, facts);
 	if (check_target(d, facts, e) < 0)
 		return -1;
 	if (place_number(facts, "free_bytes") == 0)
@@ -117,7 +131,21 @@ static int announce(struct run *r, const struct plan_dataset *d, json_t *entry, 
 	return 0;
 }
 
-static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets, struct err *e)
+/* A host that no path was asked about: a command or a database is there. */
+static int ask_clock(struct run *r, json_t *clocks, const char *host, struct err *e)
+{
+	json_t *facts;
+
+	if (!host || json_object_get(clocks, host))
+		return 0;
+	if (place_facts(r, host, "/", &facts, e) < 0)
+		return -1;
+	note_clock(clocks, host, facts);
+	json_decref(facts);
+	return 0;
+}
+
+static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets, json_t *clocks, struct err *e)
 {
 	json_t *entry = json_object(), *facts;
 
@@ -129,9 +157,10 @@ static int look_at(struct run *r, const struct plan_dataset *d, json_t *datasets
 	if (place_facts(r, d->from.host, d->from.path, &facts, e) < 0)
 		return -1;
 	(void)json_object_set_new(entry, "from", facts);
+	note_clock(clocks, d->from.host, facts);
 	if (check_source(r, d, facts, e) < 0)
 		return -1;
-	return (d->to.host && look_at_target(r, d, entry, e) < 0) || announce(r, d, entry, e) < 0 ? -1 : 0;
+	return (d->to.host && look_at_target(r, d, entry, clocks, e) < 0) || announce(r, d, entry, e) < 0 ? -1 : 0;
 }
 
 static json_t *routes(const struct run *r)
@@ -147,17 +176,20 @@ static json_t *routes(const struct run *r)
 
 int stage_preflight(struct run *r, struct err *e)
 {
-	json_t *datasets = json_object(), *facts;
+	json_t *datasets = json_object(), *clocks = json_object(), *facts;
 	bool only = r->o->only && r->o->only[0];
 	size_t lacking;
 	int res = 0;
 
 	for (size_t i = 0; res == 0 && i < r->plan->ndatasets; i++)
 		if (runner_wants(r, &r->plan->datasets[i]))
-			res = look_at(r, &r->plan->datasets[i], datasets, e);
+			res = look_at(r, &r->plan->datasets[i], datasets, clocks, e);
+	for (size_t i = 0; res == 0 && !only && i < r->plan->ndatasets; i++)
+		if (ask_clock(r, clocks, r->plan->datasets[i].from.host, e) < 0 || ask_clock(r, clocks, r->plan->datasets[i].to.host, e) < 0)
+			res = -1;
 	if (res == 0)
 		res = overlap_check(r, datasets, e);
-	facts = json_pack("{s:o,s:o}", "hosts", routes(r), "datasets", datasets);
+	facts = json_pack("{s:o,s:o,s:o}", "hosts", routes(r), "clock_skew_s", clocks, "datasets", datasets);
 	if (res < 0 || only) {
 		json_decref(facts);
 		return res;
