@@ -14,6 +14,8 @@
 #                             (2/6: either) and that neither holds a raw control byte or invalid UTF-8
 #   bare CODE ARGS...         the same without -C
 #   says FILE TEXT... / silent_on FILE TEXT...     every TEXT is / is not in FILE (fixed strings)
+#   await WHAT COMMAND...     waits until COMMAND succeeds, however slow the machine; fails when WHAT does not come within two minutes
+#   ended PID                 whether it has ended, reaped or not
 #   same_text WANT GOT WHAT / same_file A B / is_empty FILE WHAT
 #   same_tree A B             rsync -aHAXn --delete --checksum --itemize-changes A/ B/ prints nothing
 #   host NAME [option]...     sshd_start NAME, and a line for the plan in ${HOST[NAME]}
@@ -56,6 +58,22 @@ fail() {
 
 # Processes that a test starts in the background, so that they end with it.
 background() { "$@" & SCENARIO_PIDS+=($!); }
+
+# Tests wait for what must come and not for a time in which it should have.
+await() {
+	local what=$1 end=$((SECONDS + 120))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || fail "in vain: $what"
+		sleep 0.05
+	done
+}
+ended() {
+	local line
+	{ read -r line <"/proc/$1/stat"; } 2>/dev/null || return 0
+	case ${line##*) } in [ZX]*) return 0 ;; esac
+	return 1
+}
 
 # Every version that a scenario made adds up, and its manifest holds as many entries as were scanned.  A scenario that damages its own
 # ledger sets LEDGER_BROKEN to the reason.
