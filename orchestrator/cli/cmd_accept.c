@@ -109,7 +109,7 @@ static int load_parcel(const char *dir, struct parcel *p, struct err *e)
 	if (read_part(p, "waybill/package.json", JSON_MAX, &json, e) < 0 || read_part(p, "waybill/plan.yaml", PLAN_BYTES_MAX, &yaml, e) < 0 ||
 	    read_part(p, "tagmanifest-sha256.txt", JSON_MAX, &tags, e) < 0)
 		return -1;
-	if (plan_parse("plan.yaml of the package", dir, yaml.data, yaml.len, &p->plan, &f) < 0)
+	if (plan_parse_recorded("plan.yaml of the package", NULL, yaml.data, yaml.len, &p->plan, &f) < 0)
 		return plan_faults_err(&f, e);
 	if (!(p->json = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, NULL)) ||
 	    !(plan_digest = json_string_value(json_object_get(p->json, "plan_digest"))))

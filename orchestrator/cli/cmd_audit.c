@@ -1,5 +1,7 @@
 /* audit: checks a ledger, package or certificate offline. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "audit.h"
 #include "esc.h"
@@ -44,6 +46,34 @@ static int remembered_head(void *ctx, const char *plan, char commit[65])
 	return 1;
 }
 
+struct relay { int (*fn)(void *ctx, const char *plan); void *ctx; };
+
+static int relay_name(void *ctx, const char *name)
+{
+	const struct relay *r = ctx;
+
+	return r->fn(r->ctx, name + strlen("head/"));
+}
+
+static void each_head(void *ctx, int (*fn)(void *ctx2, const char *plan), void *ctx2)
+{
+	struct workspace *w = ctx;
+	struct relay r = { fn, ctx2 };
+	struct err e = ERR_INIT;
+
+	if (state_names(w->state, "head/", relay_name, &r, &e) < 0)
+		log_warn("audit: %s", e.text);
+}
+
+/* Is it a workspace of ours?  That of somebody else is only read: opening it would write to it. */
+static bool is_own_workspace(const char *path)
+{
+	OWN_FREE char *dir = NULL;
+	struct stat st;
+
+	return asprintf(&dir, "%s/" WORKSPACE_DIR, path) >= 0 && lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
 /* What only the workspace itself knows.  One that does not open is audited all the same, by what lies in it. */
 static void own_workspace(struct audit_options *o, struct workspace **w, char **store)
 {
@@ -61,6 +91,7 @@ static void own_workspace(struct audit_options *o, struct workspace **w, char **
 		return;
 	}
 	o->remembered = remembered_head;
+	o->each_remembered = each_head;
 	o->ctx = *w;
 }
 
@@ -76,7 +107,7 @@ int cmd_audit(struct cli_context *c, int argc, char **argv, struct err *e)
 	if (argc == 0 && cli_workspace(c, NULL, &root, e) < 0)
 		return -1;
 	o.path = argc ? argv[0] : root;
-	if (argc == 0)
+	if (argc == 0 || is_own_workspace(o.path))
 		own_workspace(&o, &w, &store);
 	if (audit_run(&o, &r, e) < 0)
 		return -1;

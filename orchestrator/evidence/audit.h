@@ -39,6 +39,8 @@ struct audit_options {
 	 * May be NULL.  1: the auditor remembers this head of the plan, it must be in the history (commit: hex); 0: he does not.
 	 */
 	int (*remembered)(void *ctx, const char *plan, char commit[65]);
+	/* May be NULL.  Calls fn for each plan that the auditor remembers. */
+	void (*each_remembered)(void *ctx, int (*fn)(void *ctx2, const char *plan), void *ctx2);
 	void *ctx;
 	bool full;			/* read the store's objects and compare their digests */
 };

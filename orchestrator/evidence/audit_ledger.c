@@ -18,6 +18,8 @@ struct walk {
 	json_t *versions;		/* "D/N" -> commit, for the tags */
 	struct records records;		/* events so far, of which papers are made */
 	uint64_t unsigned_commits, foreign_commits;
+	char cleared[HISTORY_OID];	/* the commit of the last `clear done`, "" = none */
+	size_t papers;			/* certificates since then */
 	int64_t last_at;
 	char head[HISTORY_OID];
 };
@@ -49,7 +51,8 @@ static bool path_allowed(const char *path, const struct audit_event *ev)
 	if (prefix(path, "certificates/"))
 		return strcmp(ev->stage, "certify") == 0;
 	/* the plan and what it pulls in */
-	return strcmp(ev->stage, "plan") == 0;
+	return strcmp(ev->stage, "plan") == 0 && (strcmp(path, "plan.yaml") == 0 || strcmp(path, "plan.sha256") == 0 ||
+	    strcmp(path, "signers") == 0 || strcmp(path, "documents/SHA256SUMS") == 0);
 }
 
 static bool never_changes(const char *path)
@@ -124,23 +127,27 @@ static void reread(struct walk *w, const char *oid, const char *path, struct buf
 	buf_puts(into, "");
 }
 
-/* The line of plan.yaml in plan.sha256 must be its digest. */
+/* What the digest of the plan stands for: plan.yaml, and the files that it pulls in. */
 static void check_plan_files(struct walk *w, const char *oid, const char *where)
 {
 	OWN_BUF struct buf yaml = BUF_INIT;
+	OWN_BUF struct buf documents = BUF_INIT;
 	uint8_t d[DIGEST_LEN];
-	char line[DIGEST_HEX + 16], hex[DIGEST_HEX];
 	struct err e = ERR_INIT;
-	const char *list = w->plan_sha256.data ? w->plan_sha256.data : "", *at;
+	const char *list = w->plan_sha256.data ? w->plan_sha256.data : "";
 
 	reread(w, oid, "plan.yaml", &yaml, where);
 	if (digest_sha256(yaml.data ? yaml.data : "", yaml.len, d, &e) < 0)
 		return;
-	hex_of(d, DIGEST_LEN, hex);
-	(void)snprintf(line, sizeof(line), "%s  plan.yaml\n", hex);
-	at = strstr(list, line);
-	if (!at || (at != list && at[-1] != '\n'))
+	if (!audit_plan_lists(list, "plan.yaml", d))
 		audit_say(w->a, AUDIT_ALTERED, "%s: plan.sha256 does not list plan.yaml with its digest", where);
+	if (history_read(w->a->h, oid, "documents/SHA256SUMS", &documents, &e) < 0) {
+		audit_err(w->a, where, &e);
+		return;
+	}
+	buf_puts(&documents, "");
+	audit_plan_files(w->a, w->objects, where, list, documents.data ? documents.data : "");
+	audit_plan(w->a, &w->order, where, w->plan, &yaml, w->signers.data);
 }
 
 static void take_plan(struct walk *w, const struct history_commit *c, const char *where)
@@ -245,7 +252,23 @@ static void derive(struct walk *w, const char *path, const struct buf *found, co
 		audit_say(w->a, w->chain.gap || w->order.gaps ? AUDIT_UNVERIFIED : AUDIT_ALTERED, "%s: the certificate is not what the ledger says", where);
 }
 
-static void take_certificate(struct walk *w, const struct history_commit *c, const char *path, const char *event)
+/* The event names each paper with its digest. */
+static void compare_listed(struct walk *w, const struct audit_event *ev, const char *path, const struct buf *paper, const char *where)
+{
+	const char *name = path + strlen("certificates/");
+	const char *listed = json_string_value(json_object_get(json_object_get(ev->data, "files"), name));
+	uint8_t d[DIGEST_LEN];
+	char hex[DIGEST_HEX];
+	struct err e = ERR_INIT;
+
+	if (digest_sha256(paper->data ? paper->data : "", paper->len, d, &e) < 0)
+		return;
+	hex_of(d, DIGEST_LEN, hex);
+	if (!listed || strcmp(listed, hex) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: %s", where, listed ? "is not what its event says" : "is not named by its event");
+}
+
+static void take_certificate(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *path, const char *event)
 {
 	OWN_BUF struct buf paper = BUF_INIT;
 	OWN_BUF struct buf sig = BUF_INIT;
@@ -256,6 +279,7 @@ static void take_certificate(struct walk *w, const struct history_commit *c, con
 
 	(void)snprintf(where, sizeof(where), "%s: %s", event, esc_s(path));
 	reread(w, c->oid, path, &paper, where);
+	compare_listed(w, ev, path, &paper, where);
 	derive(w, path, &paper, where);
 	(void)snprintf(name, sizeof(name), "%s.sig", path);
 	r = history_read(w->a->h, c->oid, name, &sig, &e);
@@ -273,10 +297,25 @@ static void take_certificate(struct walk *w, const struct history_commit *c, con
 		    .data_len = paper.len, .sig = sig.data, .sig_len = sig.len }, signers);
 }
 
+/* All papers that the event names are there; one that adds none rests on those made since the clearing. */
+static void check_certify(struct walk *w, const struct audit_event *ev, size_t papers, const char *where)
+{
+	size_t named = json_object_size(json_object_get(ev->data, "files"));
+
+	w->papers += papers;
+	if (papers < named)
+		audit_say(w->a, AUDIT_ALTERED, "%s: names %zu certificates, the commit adds %zu", where, named, papers);
+	else if (!w->papers)
+		audit_say(w->a, AUDIT_ALTERED, "%s: there is no certificate", where);
+	if (strcmp(audit_text(ev->data, "commit"), w->cleared) != 0)
+		audit_say(w->a, AUDIT_ALTERED, "%s: certifies commit %s, the clearing was recorded by %s", where,
+		    *audit_text(ev->data, "commit") ? esc_s(audit_text(ev->data, "commit")) : "that it does not name", *w->cleared ? w->cleared : "none");
+}
+
 /* Files that are signed: those this commit added. */
 static void take_signed_files(struct walk *w, const struct history_commit *c, const struct audit_event *ev, const char *where)
 {
-	size_t approvals = 0;
+	size_t approvals = 0, papers = 0;
 
 	for (size_t i = 0; i < c->change_count; i++) {
 		const char *path = c->changes[i].path;
@@ -292,11 +331,14 @@ static void take_signed_files(struct walk *w, const struct history_commit *c, co
 			take_approval(w, c, ev, base, where);
 			approvals++;
 		} else if (prefix(path, "certificates/") && strcmp(path + n - 4, ".sig") != 0) {
-			take_certificate(w, c, path, where);
+			take_certificate(w, c, ev, path, where);
+			papers++;
 		}
 	}
 	if (strcmp(ev->stage, "approval") == 0 && approvals != 1)
 		audit_say(w->a, AUDIT_ALTERED, "%s: adds %zu statements where it should add one", where, approvals);
+	if (strcmp(ev->stage, "certify") == 0 && strcmp(ev->state, "done") == 0)
+		check_certify(w, ev, papers, where);
 }
 
 /* ---- one commit ---- */
@@ -351,6 +393,10 @@ static void check_event(struct walk *w, const struct history_commit *c, const st
 		audit_version_check(w->a, w->plan, c->oid, ev, w->objects);
 		(void)snprintf(key, sizeof(key), "%s/%s/%" PRIu64, w->plan, audit_text(ev->data, "dataset"), audit_number(ev->data, "version"));
 		(void)json_object_set_new(w->versions, key, json_string(c->oid));
+	}
+	if (strcmp(ev->stage, "clear") == 0 && strcmp(ev->state, "done") == 0) {
+		memcpy(w->cleared, c->oid, sizeof(w->cleared));
+		w->papers = 0;
 	}
 	audit_order_event(w->a, &w->order, ev);
 	if (!clock_parse(ev->at, NULL, &at))
@@ -438,7 +484,7 @@ static void check_tags(struct walk *w)
 		audit_say(w->a, AUDIT_UNVERIFIED, "tag %s is missing; git fetch --tags brings it along", esc_s(name));
 }
 
-struct plans { struct audit *a; struct audit_objects objects; size_t n; bool expected; };
+struct plans { struct audit *a; struct audit_objects objects; size_t n; bool expected; json_t *names; };
 
 static void one_walk(struct plans *p, const char *plan)
 {
@@ -486,6 +532,7 @@ static int one_plan(void *ctx, const char *plan)
 	if (p->a->o->plan && strcmp(p->a->o->plan, plan) != 0)
 		return 0;
 	p->n++;
+	(void)json_object_set_new(p->names, plan, json_true());
 	one_walk(p, plan);
 	check_remembered(p, plan);
 	if (p->a->o->expect) {
@@ -498,15 +545,52 @@ static int one_plan(void *ctx, const char *plan)
 	return 0;
 }
 
+/* A version whose plan has no branch: the branch was taken away. */
+static int orphan_tag(void *ctx, const char *name, const char *oid)
+{
+	struct plans *p = ctx;
+	OWN_FREE char *plan = strndup(name, strcspn(name, "/"));
+
+	(void)oid;
+	if (!plan || *plan == '_' || json_object_get(p->names, plan) || json_object_set_new(p->names, plan, json_true()) < 0)
+		return 0;
+	audit_say(p->a, AUDIT_ALTERED, "plan %s: there are versions of it (tag %s), but its branch is gone", esc_s(plan), esc_s(name));
+	return 0;
+}
+
+/* Plans that the workspace wrote itself and that are no longer there. */
+static int remembered_plan(void *ctx, const char *plan)
+{
+	struct plans *p = ctx;
+
+	if (!json_object_get(p->names, plan))
+		audit_say(p->a, AUDIT_ALTERED, "plan %s: the workspace remembers it, but its branch is gone", esc_s(plan));
+	return 0;
+}
+
+static void check_gone(struct plans *p)
+{
+	struct err e = ERR_INIT;
+
+	if (p->a->o->plan)
+		return;
+	if (p->a->o->each_remembered)
+		p->a->o->each_remembered(p->a->o->ctx, remembered_plan, p);
+	if (history_tags(p->a->h, NULL, orphan_tag, p, &e) < 0)
+		audit_err(p->a, "tags", &e);
+}
+
 void audit_ledger(struct audit *a)
 {
 	OWN(audit_objects_dispose) struct audit_objects objects = { NULL, 0, 0 };
-	struct plans p = { .a = a };
+	struct plans p = { .a = a, .names = json_object() };
 	struct err e = ERR_INIT;
 
 	if (history_plans(a->h, one_plan, &p, &e) < 0)
 		audit_err(a, "branches", &e);
 	objects = p.objects;
+	check_gone(&p);
+	json_decref(p.names);
 	if (!p.n)
 		audit_say(a, AUDIT_UNVERIFIED, a->o->plan ? "there is no plan of that name in the ledger" : "there is no plan in the ledger");
 	if (a->o->expect && !p.expected)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "approval.h"
 #include "audit_private.h"
 #include "clock.h"
 #include "esc.h"
@@ -24,6 +25,7 @@ void audit_order_dispose(struct audit_order *o)
 	free(o->versions);
 	free(o->checked);
 	free(o->voices);
+	plan_free(o->plan);
 	memset(o, 0, sizeof(*o));
 }
 
@@ -61,7 +63,7 @@ static bool read_dataset(const char *value, size_t n, struct dataset_line *d)
 	    &d->version, &d->entries, &d->bytes, d->root) == 5;
 }
 
-struct basis_walk { struct audit *a; const struct audit_order *o; const char *where; const struct audit_event *ev; bool newest; };
+struct basis_walk { struct audit *a; const struct audit_order *o; const char *where; const struct audit_event *ev; bool accepts; };
 
 static int compare_dataset(void *ctx, const char *key, size_t klen, const char *value, size_t vlen)
 {
@@ -69,6 +71,10 @@ static int compare_dataset(void *ctx, const char *key, size_t klen, const char *
 	const struct audit_version *v;
 	struct dataset_line d;
 
+	if (klen == 7 && memcmp(key, "package", 7) == 0 && w->accepts &&
+	    (vlen != DIGEST_HEX - 1 || memcmp(value, w->o->package, vlen) != 0))
+		audit_say(w->a, wrong(w->o), "%s: signs for package %.*s, the ledger recorded %s", w->where, (int)(vlen < 64 ? vlen : 64), value,
+		    *w->o->package ? w->o->package : "none");
 	if (klen != 7 || memcmp(key, "dataset", 7) != 0)
 		return 0;
 	if (!read_dataset(value, vlen, &d) || !(v = find_version(w->o, d.name, strlen(d.name), d.version))) {
@@ -99,7 +105,7 @@ void audit_order_voice(struct audit *a, struct audit_order *o, const struct audi
 {
 	struct audit_voice *v = GROW(a, o->voices, o->voice_count);
 	char where[160];
-	struct basis_walk w = { a, o, where, ev, false };
+	struct basis_walk w = { a, o, where, ev, strcmp(s->stage, "accept") == 0 };
 
 	(void)snprintf(where, sizeof(where), "event %06" PRIu64 ", approval of %s", ev->seq, esc_s(s->person));
 	check_against_event(a, where, ev, s, ev->plan_digest);
@@ -111,6 +117,7 @@ void audit_order_voice(struct audit *a, struct audit_order *o, const struct audi
 	v->party = strdup(s->party);
 	v->stage = strdup(s->stage);
 	v->basis = strdup(s->basis);
+	(void)snprintf(v->plan_digest, sizeof(v->plan_digest), "%s", s->plan_digest);
 	v->key = sign_signer_key(signers, s->person);
 	v->says = s->says;
 	v->good = good;
@@ -145,6 +152,7 @@ static size_t standing(const struct audit_order *o, const char *stage, const cha
 
 		hex_of(v->digest, DIGEST_LEN, hex);
 		if (!v->good || v->says != SAYS_APPROVE || strcmp(v->stage, stage) != 0 || !last_word(o, i) ||
+		    (o->plan && !gate_counts(o->plan, stage, v->person)) ||
 		    (*basis && strcmp(basis, hex) != 0) || (v->not_after && at > v->not_after) || (v->not_before && at < v->not_before))
 			continue;
 		for (size_t k = 0; k < n; k++)
@@ -169,18 +177,34 @@ static bool take_party(const struct audit_order *o, size_t *voices, size_t *n, c
 	return false;
 }
 
-/* Without a list in the event: what a retirement cannot do without. */
-static json_t *gate_of(const struct audit_event *ev)
+static json_t *planned_gate(const struct plan *p, const char *stage)
 {
-	json_t *gate = json_object_get(ev->data, "gate");
+	enum plan_stage s;
+	json_t *gate = json_array();
 
-	return json_is_array(gate) && json_array_size(gate) > 0 ? json_incref(gate) : json_pack("[s,s]", "department", "department");
+	if (plan_stage_parse(stage, &s))
+		for (size_t i = 0; i < p->gates[s].approve.n; i++)
+			(void)json_array_append_new(gate, json_string(p->gates[s].approve.v[i]));
+	return gate;
+}
+
+/* The gate that the plan asks for, whatever the event says it was.  Without a plan: what a retirement cannot do without. */
+static json_t *gate_of(struct audit *a, const struct audit_order *o, const struct audit_event *ev, const char *where)
+{
+	json_t *said = json_object_get(ev->data, "gate"), *gate;
+
+	if (!o->plan)
+		return json_array_size(said) > 0 ? json_incref(said) : json_pack("[s,s]", "department", "department");
+	gate = planned_gate(o->plan, "clear");
+	if (!json_equal(gate, said))
+		audit_say(a, AUDIT_ALTERED, "%s: names another gate than the plan asks for", where);
+	return gate;
 }
 
 static bool was_checked(const struct audit_order *o, const char *dataset, uint64_t version, bool restore)
 {
 	for (size_t i = 0; i < o->checked_count; i++)
-		if (o->checked[i].restore == restore && o->checked[i].good && o->checked[i].version == version && strcmp(o->checked[i].dataset, dataset) == 0)
+		if (o->checked[i].restore == restore && o->checked[i].archive && o->checked[i].good && o->checked[i].version == version && strcmp(o->checked[i].dataset, dataset) == 0)
 			return true;
 	return false;
 }
@@ -197,7 +221,7 @@ static int check_ground(void *ctx, const char *key, size_t klen, const char *val
 	if (!newest || newest->version != d.version)
 		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " was approved, but it was not the newest version", w->where, d.name, d.version);
 	if (!was_checked(w->o, d.name, d.version, false))
-		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " had no good verification before", w->where, d.name, d.version);
+		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " had no good verification of its archive before", w->where, d.name, d.version);
 	if (!was_checked(w->o, d.name, d.version, true))
 		audit_say(w->a, wrong(w->o), "%s: %s@%" PRIu64 " had no good restore test before", w->where, d.name, d.version);
 	return 0;
@@ -205,10 +229,10 @@ static int check_ground(void *ctx, const char *key, size_t klen, const char *val
 
 static void check_clear_started(struct audit *a, struct audit_order *o, const struct audit_event *ev, const char *where)
 {
-	json_t *gate = gate_of(ev), *party;
+	json_t *gate = gate_of(a, o, ev, where), *party;
 	size_t voices[64], n, i, first;
 	int64_t at = 0;
-	struct basis_walk w = { a, o, where, ev, true };
+	struct basis_walk w = { a, o, where, ev, false };
 
 	(void)clock_parse(ev->at, NULL, &at);
 	n = standing(o, "clear", audit_text(ev->data, "basis"), at, voices, 64);
@@ -223,7 +247,49 @@ static void check_clear_started(struct audit *a, struct audit_order *o, const st
 	}
 	json_decref(gate);
 	if (!*audit_text(ev->data, "basis"))
-		audit_say(a, AUDIT_NOTE, "%s: does not say which basis was approved", where);
+		audit_say(a, AUDIT_ALTERED, "%s: does not say which basis was approved", where);
+}
+
+/*
+ * A stage with a gate is done: every party had approved it under this plan.  Whether they had taken it back since is not judged: what
+ * is asked before the freeze holds until its end.
+ */
+static void check_gate_passed(struct audit *a, const struct audit_order *o, const struct audit_event *ev, const char *where)
+{
+	json_t *gate = o->plan ? planned_gate(o->plan, ev->stage) : json_array(), *party;
+	size_t voices[64], n = 0, i;
+
+	for (i = 0; i < o->voice_count && n < 64; i++) {
+		const struct audit_voice *v = &o->voices[i];
+		bool twin = false;
+
+		if (!v->good || v->says != SAYS_APPROVE || strcmp(v->stage, ev->stage) != 0 || strcmp(v->plan_digest, ev->plan_digest) != 0)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			twin |= strcmp(v->person, o->voices[voices[k]].person) == 0;
+		if (!twin && (!o->plan || gate_counts(o->plan, ev->stage, v->person)))
+			voices[n++] = i;
+	}
+	json_array_foreach(gate, i, party)
+		if (!take_party(o, voices, &n, json_string_value(party)))
+			audit_say(a, wrong(o), "%s: passed without the approval of %s that its gate asks for", where, json_string_value(party));
+	json_decref(gate);
+}
+
+/* What the plan names was compared in its newest version, and agreed. */
+static void check_verify_done(struct audit *a, const struct audit_order *o, const char *where)
+{
+	for (size_t i = 0; o->plan && i < o->plan->ndatasets; i++) {
+		const char *name = o->plan->datasets[i].name;
+		const struct audit_version *v = find_version(o, name, strlen(name), 0);
+		bool good = !v;
+
+		for (size_t k = 0; !good && k < o->checked_count; k++)
+			good = !o->checked[k].restore && o->checked[k].good && o->checked[k].version == v->version &&
+			    strcmp(o->checked[k].dataset, name) == 0;
+		if (!good)
+			audit_say(a, wrong(o), "%s: %s@%" PRIu64 " had no good verification before", where, name, v->version);
+	}
 }
 
 /* ---- every other event ---- */
@@ -264,6 +330,7 @@ static void take_check(struct audit *a, struct audit_order *o, const struct audi
 		return;
 	c->version = audit_number(ev->data, "version");
 	c->restore = restore;
+	c->archive = strcmp(audit_text(ev->data, "side"), "archive") == 0;
 	c->good = strcmp(audit_text(ev->data, "verdict"), "match") == 0;
 	c->seq = ev->seq;
 	if (!(c->dataset = strdup(dataset))) {
@@ -283,6 +350,8 @@ void audit_order_event(struct audit *a, struct audit_order *o, const struct audi
 	size_t voices[4];
 
 	(void)snprintf(where, sizeof(where), "event %06" PRIu64 " %s %s", ev->seq, ev->stage, ev->state);
+	if (strcmp(ev->state, "done") == 0 && strcmp(ev->stage, "clear") != 0)
+		check_gate_passed(a, o, ev, where);
 	if (is(ev, "copy", "version") || is(ev, "final", "version")) {
 		take_version(a, o, ev, where);
 	} else if (is(ev, "verify", "checked") || is(ev, "restore-test", "checked")) {
@@ -295,6 +364,10 @@ void audit_order_event(struct audit *a, struct audit_order *o, const struct audi
 		if (!o->clear_started)
 			audit_say(a, wrong(o), "%s: there is no clear started before it", where);
 		o->clear_done = true;
+	} else if (is(ev, "verify", "done")) {
+		check_verify_done(a, o, where);
+	} else if (is(ev, "package", "done")) {
+		(void)snprintf(o->package, sizeof(o->package), "%s", audit_text(ev->data, "package"));
 	} else if (is(ev, "certify", "done")) {
 		if (!o->clear_done)
 			audit_say(a, wrong(o), "%s: certifies a clearing that is not recorded as done", where);

@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "digest.h"
 #include "history.h"
+#include "plan.h"
 #include "sign.h"
 #include "statement.h"
 
@@ -46,22 +47,29 @@ uint64_t audit_number(const json_t *j, const char *key);	/* 0 when absent or neg
 
 /* What the order of events is judged by; one for each plan. */
 struct audit_version { char *dataset; uint64_t version, entries, bytes, seq; char root[DIGEST_HEX], root_sm3[DIGEST_HEX]; };
-struct audit_checked { char *dataset; uint64_t version, seq; bool restore, good; };
+struct audit_checked { char *dataset; uint64_t version, seq; bool restore, archive, good; };	/* archive: that side of it */
 struct audit_voice {
 	char *person, *party, *stage, *key, *basis;	/* owned; key may be NULL */
 	enum statement_says says;
 	bool good;			/* not shown to be false: what cannot be checked is another finding */
 	uint8_t digest[DIGEST_LEN];	/* of basis */
+	char plan_digest[DIGEST_HEX];
 	int64_t not_before, not_after;
 };
 struct audit_order {
 	struct audit_version *versions; size_t version_count;
 	struct audit_checked *checked; size_t checked_count;
 	struct audit_voice *voices; size_t voice_count;
+	struct plan *plan;		/* in force, owned; NULL when it is not understood */
+	char package[DIGEST_HEX];	/* the last one written, "" = none */
 	bool clear_started, clear_done;
 	bool gaps;			/* an event could not be read: what seems to lack may stand there */
 };
 void audit_order_dispose(struct audit_order *o);
+/* The plan from here on, of that name ("": any); signers NULL when they are missing. */
+void audit_plan(struct audit *a, struct audit_order *o, const char *where, const char *name, const struct buf *yaml, const char *signers);
+/* Has the sha256sum list this line?  list may be NULL. */
+bool audit_plan_lists(const char *list, const char *name, const uint8_t digest[DIGEST_LEN]);
 /* A recorded approval: its statement has been parsed, good says whether its signature was not found false; signers is the list it was held against. */
 void audit_order_voice(struct audit *a, struct audit_order *o, const struct audit_event *ev, const struct statement *s, bool good, const char *signers);
 /* Every other event. */
@@ -81,6 +89,8 @@ void audit_signers_agree(struct audit *a, const char *where, const char *signers
 struct audit_objects { struct audit_object { uint8_t id[DIGEST_LEN]; char kind; } *v; size_t n, cap; };	/* kind: p, r, s, a, d */
 void audit_objects_dispose(struct audit_objects *o);
 bool audit_objects_add(struct audit_objects *o, char kind, const uint8_t id[DIGEST_LEN]);	/* false: no memory */
+/* What plan.sha256 lists beside plan.yaml is in documents ("" when absent), and so in the archive. */
+void audit_plan_files(struct audit *a, struct audit_objects *o, const char *where, const char *list, const char *documents);
 void audit_version_check(struct audit *a, const char *plan, const char *oid, const struct audit_event *ev, struct audit_objects *o);
 /* The archive: is every object there, with o->full of the right digest. */
 void audit_store(struct audit *a, const char *store, struct audit_objects *o);

@@ -130,6 +130,16 @@ static int commit_of(struct history *h, const char *ref, git_oid *out)
 
 static void hex(char out[HISTORY_OID], const git_oid *id) { git_oid_tostr(out, HISTORY_OID, id); }
 
+/* PLAN/DATASET/NUMBER */
+static bool is_version(const char *tag)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t plan = strspn(tag, name), dataset = tag[plan] == '/' ? strspn(tag + plan + 1, name) : 0;
+	const char *number = tag + plan + 1 + dataset;
+
+	return plan && dataset && number[0] == '/' && number[1] && strspn(number + 1, "0123456789") == strlen(number + 1);
+}
+
 int history_tags(struct history *h, const char *plan, int (*fn)(void *ctx, const char *name, const char *oid), void *ctx, struct err *e)
 {
 	OWN(names_dispose) struct names names = { NULL, 0 };
@@ -137,10 +147,12 @@ int history_tags(struct history *h, const char *plan, int (*fn)(void *ctx, const
 	git_oid id;
 	int r;
 
-	(void)snprintf(glob, sizeof(glob), "refs/tags/%s/*", plan);
+	(void)snprintf(glob, sizeof(glob), "refs/tags/%s/*", plan ? plan : "*");
 	if (names_of(h, glob, &names, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
+		if (!plan && !is_version(names.v[i] + strlen("refs/tags/")))
+			continue;	/* somebody's own */
 		if ((r = commit_of(h, names.v[i], &id)) < 0)
 			return fail(e, r, names.v[i]);
 		hex(oid, &id);

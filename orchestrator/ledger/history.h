@@ -22,7 +22,7 @@ static inline void history_closep(struct history **h) { history_close(*h); }
 
 /* Branch names (without refs/heads/), sorted; those that begin with '_' are left out.  Non-zero from fn stops. */
 int history_plans(struct history *h, int (*fn)(void *ctx, const char *plan), void *ctx, struct err *e) MUST_CHECK;
-/* Tags "PLAN/..." with the commit each names, sorted by name. */
+/* Tags "PLAN/..." with the commit each names, sorted by name; plan NULL: those of every plan, "PLAN/DATASET/NUMBER" alone. */
 int history_tags(struct history *h, const char *plan, int (*fn)(void *ctx, const char *name, const char *oid), void *ctx, struct err *e) MUST_CHECK;
 
 struct history_change { char *path; char how; };	/* how: 'A' added, 'M' modified, 'D' deleted, 'T' other type (link, submodule) */

@@ -110,7 +110,7 @@ void read_owners(struct reader *r, void *files, const struct ynode *n)
 		return;
 	}
 	value_read(r, &named, &f->owners_file, n);
-	if (!f->owners_file)
+	if (!f->owners_file || r->alone)
 		return;
 	if (!(path = plan_file_path(r->plan, f->owners_file))) {
 		r->src.out->out_of_memory = true;

@@ -244,7 +244,7 @@ static struct plan_owned *owned_new(const char *file, const char *dir, const voi
 	if (!o)
 		return NULL;
 	o->plan.file = arena_strndup(&o->arena, file, strlen(file));
-	o->plan.dir = arena_strndup(&o->arena, dir, strlen(dir));
+	o->plan.dir = arena_strndup(&o->arena, dir ? dir : ".", dir ? strlen(dir) : 1);
 	o->plan.text = arena_strndup(&o->arena, n ? text : "", n);
 	o->plan.text_len = n;
 	if (o->plan.file && o->plan.dir && o->plan.text)
@@ -257,7 +257,7 @@ static int parse(const char *file, const char *dir, const void *text, size_t n, 
     struct plan_faults *faults)
 {
 	struct plan_owned *o = owned_new(file, dir, text, n);
-	struct reader r = { .plan = o ? &o->plan : NULL, .arena = o ? &o->arena : NULL, .recorded = recorded };
+	struct reader r = { .plan = o ? &o->plan : NULL, .arena = o ? &o->arena : NULL, .recorded = recorded, .alone = !dir };
 
 	*out = NULL;
 	if (!faults->file)

@@ -351,7 +351,8 @@ int plan_parse(const char *file, const char *dir, const void *text, size_t n, st
     struct plan_faults *faults) MUST_CHECK;
 /*
  * The same for a plan that was checked when it was recorded in the ledger: files it names that are not (or no longer) in dir are
- * no faults; such hooks have file NULL, such owners are empty, and plan_sum_make then names them.
+ * no faults; such hooks have file NULL, such owners are empty, and plan_sum_make then names them.  dir NULL: no file is looked at,
+ * for a plan that others have written.
  */
 int plan_parse_recorded(const char *file, const char *dir, const void *text, size_t n, struct plan **out,
     struct plan_faults *faults) MUST_CHECK;

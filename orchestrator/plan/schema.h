@@ -25,6 +25,7 @@ struct reader {
 	struct fault_source src;
 	const char *zone;		/* of times; NULL = default */
 	bool recorded;			/* files that are not there are no faults */
+	bool alone;			/* no file is looked at */
 	bool partial;			/* a syntax fault cut the text short: nothing can be said about what is missing */
 	struct ref *refs;
 	size_t nrefs, refs_cap;

@@ -48,6 +48,8 @@ static void read_rules(struct reader *r, void *obj, const struct ynode *n)
 	if (!node_scalar(r, n, "the name of a rule profile"))
 		return;
 	p->rules = reader_strndup(r, n->text, strlen(n->text));
+	if (r->alone)
+		return;
 	if (share_find_rules(p, p->rules, &found, why))
 		p->rules_file = reader_strndup(r, found, strlen(found));
 	else if (!r->recorded)

@@ -32,6 +32,8 @@ static void hook_run(struct reader *r, void *obj, const struct ynode *n)
 		return;
 	}
 	h->run = reader_strndup(r, n->text, strlen(n->text));
+	if (r->alone)
+		return;
 	if (share_find_hook(r->plan, h->run, &found, why))
 		h->file = reader_strndup(r, found, strlen(found));
 	else if (!r->recorded)

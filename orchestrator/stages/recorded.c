@@ -167,7 +167,7 @@ static int amend(struct run *r, const struct plan_sum *sum, void (*show)(const c
 
 	if (recorded_text(r->w, r->plan->name, &text, e) != 1)
 		return err_set(e, ERR_INTEGRITY, "ledger of plan %s: plan.yaml is missing", r->plan->name);
-	if (plan_parse("the recorded plan", r->plan->dir, text.data, text.len, &old, &faults) < 0)
+	if (plan_parse_recorded("the recorded plan", r->plan->dir, text.data, text.len, &old, &faults) < 0)
 		return plan_faults_err(&faults, e);
 	if (check_allowed(r, old, e) < 0 || approvals_stand(r, old, &stand, e) < 0 || difference(old, r->plan, &diff, e) < 0 ||
 	    changed_files(r, sum, &files, e) < 0)

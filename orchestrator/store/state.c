@@ -263,6 +263,28 @@ int state_get(struct state *s, const char *name, struct buf *b, struct err *e)
 	return r;
 }
 
+int state_names(struct state *s, const char *prefix, int (*fn)(void *ctx, const char *name), void *ctx, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int r, n = (int)strlen(prefix);
+
+	if (sqlite3_prepare_v2(s->db, "SELECT name FROM value WHERE substr(name, 1, ?1) = ?2 ORDER BY name", -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_bind_int(st, 1, n) != SQLITE_OK || sqlite3_bind_text(st, 2, prefix, n, SQLITE_STATIC) != SQLITE_OK) {
+		r = fail(s, "read the names", e);
+		(void)sqlite3_finalize(st);
+		return r;
+	}
+	while ((r = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(st, 0);
+
+		if (name && fn(ctx, name) != 0)
+			break;
+	}
+	r = r == SQLITE_ROW || r == SQLITE_DONE ? 0 : fail(s, "read the names", e);
+	(void)sqlite3_finalize(st);
+	return r;
+}
+
 int state_set(struct state *s, const char *name, const void *p, size_t n, struct err *e)
 {
 	struct part data = { p, n };

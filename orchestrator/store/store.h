@@ -111,5 +111,7 @@ int state_ack_clear(struct state *s, const char *plan, const char *dataset, stru
 /* Small values by name ("head/PLAN", "epoch/PLAN"): 1 = found (appended to b), 0 = not, -1. */
 int state_get(struct state *s, const char *name, struct buf *b, struct err *e) MUST_CHECK;
 int state_set(struct state *s, const char *name, const void *p, size_t n, struct err *e) MUST_CHECK;
+/* Calls fn for each name that begins with prefix, sorted; non-zero from fn stops. */
+int state_names(struct state *s, const char *prefix, int (*fn)(void *ctx, const char *name), void *ctx, struct err *e) MUST_CHECK;
 
 #endif
