@@ -131,6 +131,10 @@ static int put_file(const char *dir, const char *name, const struct buf *b, stru
 	if (asprintf(&path, "%s/%s", dir, name) < 0)
 		return err_sys(e, "acceptance");
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 && errno == EEXIST) {
+		err_set(e, ERR_REFUSED, "%s holds an answer already, which is never written over", esc_s(dir));
+		return err_hint(e, "name another folder with --to");
+	}
 	if (fd < 0)
 		return err_sys(e, "write %s", esc_s(path));
 	if (io_write_all("accept", fd, b->data, b->len, path, e) == 0 && fsync(fd) == 0 && close(take_fd(&fd)) == 0)
@@ -165,6 +169,13 @@ static void drop_file(const char *dir, const char *name)
 		(void)unlink(path);
 }
 
+static int sync_folder(const char *dir, struct err *e)
+{
+	OWN_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? err_sys(e, "sync %s", esc_s(dir)) : 0;
+}
+
 /* All of the answer or nothing: what a failed try had begun goes again, so that the next one finds the place free. */
 static int put_answer(const char *to, const struct buf *txt, const struct buf *sig, const struct buf *list, struct err *e)
 {
@@ -183,7 +194,7 @@ static int put_answer(const char *to, const struct buf *txt, const struct buf *s
 			(void)rmdir(to);
 		return -1;
 	}
-	return 0;
+	return sync_folder(to, e);
 }
 
 /* A folder with the text, its signature and the exceptions, to be carried back. */

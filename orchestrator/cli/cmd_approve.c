@@ -21,7 +21,7 @@ static int record(struct job *j, const char *stage, const struct statement *s, c
 	if (ledger_txn_begin(j->w->ledger, j->plan->name, &t, e) < 0)
 		return -1;
 	if (approval_put(j->w->ledger, t, j->plan->name, s, txt->data, txt->len, sig->data, sig->len, &data, e) < 0 ||
-	    consent_attach(j, t, e) < 0) {
+	    consent_attach(j, s, e) < 0) {
 		ledger_txn_abandon(t);
 		return -1;
 	}

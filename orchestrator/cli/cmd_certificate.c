@@ -17,7 +17,7 @@ int cmd_certificate(struct cli_context *c, int argc, char **argv, struct err *e)
 	(void)argc;
 	if (format && !certificate_format_parse(format, &o.format))
 		return err_set(e, ERR_USAGE, "--format takes txt, json or html");
-	if (cli_workspace_open(c, argv[0], &w, e) < 0 || cli_plan_name(c, w, argv[0], &name, e) < 0 ||
+	if (cli_workspace_open(c, argv[0], &w, e) < 0 || cli_plan_name(c, w, argv[0], &name, e) < 0 || cli_plan_there(w, name, e) < 0 ||
 	    certificate_build(w->ledger, name, &o, &text, e) < 0)
 		return -1;
 	out_raw(text.data, text.len);

@@ -94,6 +94,8 @@ struct plan;
  */
 int cli_plan(struct cli_context *c, struct workspace *w, const char *arg, struct plan **out, bool *from_ledger,
     struct err *e) MUST_CHECK;
+/* Has the ledger this plan?  ERR_USAGE when not. */
+int cli_plan_there(struct workspace *w, const char *name, struct err *e) MUST_CHECK;
 /* The plan of that name as the ledger has it (ERR_USAGE when it has none). */
 int cli_plan_recorded(struct workspace *w, const char *name, struct plan **out, struct err *e) MUST_CHECK;
 /* The plan's name for the ledger, when only that is wanted: of a plan file its `name`, else arg itself.  Owned. */

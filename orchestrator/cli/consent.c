@@ -9,6 +9,7 @@
 #include "esc.h"
 #include "io.h"
 #include "output.h"
+#include "statement_grammar.h"
 
 #define ATTACHMENTS_MAX 64
 #define ATTACHMENT_BYTES (64u << 20)
@@ -48,13 +49,37 @@ static int attachment(const char *file, struct statement_attachment *out, struct
 	return 0;
 }
 
+/*
+ * The time of a new statement: now, and after everything that this person said at this gate before, so that no two are the same and their
+ * order shows.  Without a workspace: now.
+ */
+static int time_to_speak(struct job *j, const char *stage, const char *person, int64_t *at, struct err *e)
+{
+	OWN_APPROVAL_FILES struct approval_files files = APPROVAL_FILES_INIT;
+	char head[LEDGER_OID];
+	int there = j->w ? ledger_head(j->w->ledger, j->plan->name, head, e) : 0;
+
+	*at = clock_now_ns() / 1000000000;
+	if (there < 0 || (there && approval_files_read(j->w->ledger, j->plan->name, NULL, stage, &files, e) < 0))
+		return -1;
+	for (size_t i = 0; i < files.n; i++) {
+		OWN_STATEMENT struct statement s = STATEMENT_INIT;
+		struct err ignored = ERR_INIT;
+
+		if (strcmp(files.v[i].person, person) == 0 && statement_parse(files.v[i].txt.data, files.v[i].txt.len, &s, &ignored) == 0 &&
+		    s.at >= *at && s.at < *at + 60)
+			*at = s.at + 1;
+	}
+	return 0;
+}
+
 int consent_text(struct job *j, const char *stage, const struct statement_facts *f, struct buf *txt, struct err *e)
 {
 	const struct cli_context *c = j->c;
 	const struct plan_person *p = plan_person(j->plan, j->options.as);
 	struct statement_attachment files[ATTACHMENTS_MAX] = { { "", NULL } };
 	const char *except = cli_value(c, "except");
-	struct statement_head h = { .person = p->key, .name = p->name, .party = p->party, .at = clock_now_ns() / 1000000000,
+	struct statement_head h = { .person = p->key, .name = p->name, .party = p->party,
 		.says = cli_flag(c, "refuse") ? SAYS_REFUSE : cli_flag(c, "withdraw") ? SAYS_WITHDRAW : SAYS_APPROVE,
 		.zone = j->plan->timezone, .reason = cli_value(c, "reason"), .attachments = files };
 	size_t n = 0, given = cli_count(c, "attach");
@@ -64,6 +89,8 @@ int consent_text(struct job *j, const char *stage, const struct statement_facts 
 		return err_set(e, ERR_USAGE, "at most %d attachments", ATTACHMENTS_MAX - 1);
 	if (h.says == SAYS_REFUSE && !h.reason)
 		return err_set(e, ERR_USAGE, "--refuse needs --reason TEXT");
+	if (time_to_speak(j, stage, p->key, &h.at, e) < 0)
+		return -1;
 	if (strcmp(stage, "clear") == 0) {
 		h.not_before = j->plan->clear.valid.given ? j->plan->clear.valid.start : 0;
 		h.not_after = j->plan->clear.valid.given ? j->plan->clear.valid.end : h.at + 30 * 86400;
@@ -81,12 +108,28 @@ int consent_text(struct job *j, const char *stage, const struct statement_facts 
 	return r;
 }
 
+/* A request is written over an older one, and over nothing else: where --key belongs a key may be named. */
+static int check_request_place(const char *file, struct err *e)
+{
+	OWN_FD int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char first[sizeof(STATEMENT_FIRST)] = "";
+	ssize_t n;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	n = fd < 0 ? -1 : io_read_full("request", fd, first, sizeof(first) - 1, file, e);
+	err_clear(e);
+	if (n == 0 || (n == sizeof(first) - 1 && memcmp(first, STATEMENT_FIRST, sizeof(first) - 1) == 0))
+		return 0;
+	return err_set(e, ERR_REFUSED, "%s is there and holds something else; --request names a file that is to be written", esc_s(file));
+}
+
 int consent_request(struct job *j, const char *stage, const struct statement_facts *f, const char *file, struct err *e)
 {
 	OWN_BUF struct buf txt = BUF_INIT;
 	OWN_FD int fd = -1;
 
-	if (consent_text(j, stage, f, &txt, e) < 0)
+	if (consent_text(j, stage, f, &txt, e) < 0 || check_request_place(file, e) < 0)
 		return -1;
 	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -114,19 +157,46 @@ int consent_read_signed(const char *sigfile, struct buf *txt, struct buf *sig, s
 	return 0;
 }
 
-int consent_attach(struct job *j, struct ledger_txn *t, struct err *e)
+/* Which of the signed attachments are these bytes? */
+static bool is_signed_for(const struct statement *s, const struct buf *b, bool *brought, struct err *e)
 {
-	const struct cli_context *c = j->c;
-	size_t given = cli_count(c, "attach");
+	uint8_t digest[DIGEST_LEN];
+	char hex[DIGEST_HEX];
+	bool any = false;
 
-	(void)t;
-	for (size_t i = 0; i < given; i++) {
+	if (digest_sha256(b->data ? b->data : "", b->len, digest, e) < 0)
+		return false;
+	hex_of(digest, DIGEST_LEN, hex);
+	for (size_t i = 0; i < s->attachment_count; i++)
+		if (strcmp(s->attachments[i].digest, hex) == 0)
+			brought[i] = any = true;
+	return any;
+}
+
+int consent_attach(struct job *j, const struct statement *s, struct err *e)
+{
+	OWN_FREE bool *brought = calloc(s->attachment_count + 1, sizeof(*brought));
+
+	if (!brought)
+		return err_sys(e, "attachments");
+	for (size_t i = 0; i < cli_count(j->c, "attach"); i++) {
+		const char *file = cli_value_at(j->c, "attach", i);
 		OWN_BUF struct buf b = BUF_INIT;
 		struct object_id id;
 
-		if (io_read_file(AT_FDCWD, cli_value_at(c, "attach", i), ATTACHMENT_BYTES, &b, e) < 0 ||
-		    store_put_bytes(j->w->store, STORE_DOC, b.data ? b.data : "", b.len, &id, e) < 0)
+		if (io_read_file(AT_FDCWD, file, ATTACHMENT_BYTES, &b, e) < 0)
+			return -1;
+		if (!is_signed_for(s, &b, brought, e)) {
+			if (e->class == ERR_NONE)
+				err_set(e, ERR_REFUSED, "%s is none of the attachments that %s signed; nothing was recorded", esc_s(file), s->person);
+			return -1;
+		}
+		if (store_put_bytes(j->w->store, STORE_DOC, b.data ? b.data : "", b.len, &id, e) < 0)
 			return -1;
 	}
+	for (size_t i = 0; i < s->attachment_count; i++)
+		if (!brought[i])
+			return err_set(e, ERR_USAGE, "%s signed the attachment %s too: name it again with --attach FILE", s->person,
+			    esc_s(s->attachments[i].name));
 	return 0;
 }

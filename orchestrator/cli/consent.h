@@ -15,7 +15,7 @@ int consent_text(struct job *j, const char *stage, const struct statement_facts 
 int consent_request(struct job *j, const char *stage, const struct statement_facts *f, const char *file, struct err *e) MUST_CHECK;
 /* "X.sig" and the text beside it, "X". */
 int consent_read_signed(const char *sigfile, struct buf *txt, struct buf *sig, struct err *e) MUST_CHECK;
-/* Attached files go into the archive; t is the transaction that records them (their digests stand in the statement). */
-int consent_attach(struct job *j, struct ledger_txn *t, struct err *e) MUST_CHECK;
+/* The files of --attach go into the archive: every one that s names by its digest, and no other. */
+int consent_attach(struct job *j, const struct statement *s, struct err *e) MUST_CHECK;
 
 #endif

@@ -199,6 +199,17 @@ static int remember_home(struct workspace *w, const struct plan *p, struct err *
 	return state_set(w->state, key, dir, strlen(dir), e);
 }
 
+int cli_plan_there(struct workspace *w, const char *name, struct err *e)
+{
+	char head[LEDGER_OID];
+	int there = ledger_head(w->ledger, name, head, e);
+
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	err_set(e, ERR_USAGE, "%s is neither a plan file nor a plan in the ledger of %s", esc_s(name), esc_s(w->dir));
+	return err_hint(e, "waybill status lists the plans there");
+}
+
 int cli_plan_recorded(struct workspace *w, const char *name, struct plan **out, struct err *e)
 {
 	OWN_PLAN_FAULTS struct plan_faults f = PLAN_FAULTS_INIT;
@@ -208,10 +219,8 @@ int cli_plan_recorded(struct workspace *w, const char *name, struct plan **out, 
 
 	if (r < 0)
 		return -1;
-	if (r == 0) {
-		err_set(e, ERR_USAGE, "%s is neither a plan file nor a plan in the ledger of %s", esc_s(name), esc_s(w->dir));
-		return err_hint(e, "waybill status lists the plans there");
-	}
+	if (r == 0)
+		return cli_plan_there(w, name, e) < 0 ? -1 : err_set(e, ERR_INTEGRITY, "ledger of plan %s: plan.yaml is missing", name);
 	if (plan_home(w, name, &dir, e) < 0)
 		return -1;
 	if (plan_parse_recorded(name, dir, text.data ? text.data : "", text.len, out, &f) < 0)

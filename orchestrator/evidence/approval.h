@@ -31,6 +31,8 @@ struct approval {		/* all owned */
 	bool amended;			/* fell because the plan was edited, which somebody answered for with --amend */
 	char *reason;			/* the person's own words, may be NULL */
 	int64_t at;
+	enum statement_says says;
+	bool spoke;			/* these are their words: what they said before does not count */
 };
 struct approval_missing {	/* one missing voice; owned */
 	char *party;

@@ -220,7 +220,9 @@ static int dispatch(struct audit *a, struct err *e)
 		audit_package(a);
 		return 0;
 	}
-	return audit_repository(a, path, "", e);
+	if (audit_repository(a, path, "", e) == 0)
+		return 0;
+	return err_hint(e, "audit takes a workspace, a ledger, a package or a certificate");
 }
 
 int audit_run(const struct audit_options *o, struct audit_report *r, struct err *e)

@@ -200,6 +200,12 @@ static void take_approval(struct walk *w, const struct history_commit *c, const 
 	if (strcmp(s.plan, w->plan) != 0)
 		audit_say(w->a, AUDIT_ALTERED, "%s: the statement is about plan %s", where, esc_s(s.plan));
 	audit_order_voice(w->a, &w->order, ev, &s, good, w->signers.data ? w->signers.data : "");
+	for (size_t i = 0; i < s.attachment_count; i++) {
+		uint8_t id[DIGEST_LEN];
+
+		if (!hex_parse(s.attachments[i].digest, id, DIGEST_LEN) || !audit_objects_add(w->objects, 'd', id))
+			w->a->nomem = true;	/* the statement was parsed: its digests are digests */
+	}
 }
 
 static int read_history(void *ctx, const char *commit, const char *path, struct buf *b, struct err *e)

@@ -121,6 +121,7 @@ void audit_order_voice(struct audit *a, struct audit_order *o, const struct audi
 	v->key = sign_signer_key(signers, s->person);
 	v->says = s->says;
 	v->good = good;
+	v->at = s->at;
 	v->not_before = s->not_before;
 	v->not_after = s->not_after;
 	memcpy(v->digest, s->basis_digest, DIGEST_LEN);
@@ -132,12 +133,33 @@ void audit_order_voice(struct audit *a, struct audit_order *o, const struct audi
 
 /* ---- gates ---- */
 
+static bool same_speaker(const struct audit_voice *a, const struct audit_voice *b)
+{
+	return a->good && b->good && strcmp(a->person, b->person) == 0 && strcmp(a->stage, b->stage) == 0;
+}
+
+/* An approval that was signed before its person said no, and brought (again) after that: it counts as little as in gate.c. */
+static bool old_word(const struct audit_order *o, size_t i)
+{
+	const struct audit_voice *v = &o->voices[i], *no = NULL;
+	bool repeated = false;
+
+	for (size_t k = 0; k < i; k++) {
+		if (!same_speaker(&o->voices[k], v))
+			continue;
+		repeated |= o->voices[k].at == v->at && memcmp(o->voices[k].digest, v->digest, DIGEST_LEN) == 0;
+		if (o->voices[k].says != SAYS_APPROVE)
+			no = &o->voices[k];
+	}
+	return no && v->says == SAYS_APPROVE && (v->at < no->at || (v->at == no->at && repeated));
+}
+
 static bool last_word(const struct audit_order *o, size_t i)
 {
 	for (size_t k = i + 1; k < o->voice_count; k++)
-		if (o->voices[k].good && strcmp(o->voices[k].person, o->voices[i].person) == 0 && strcmp(o->voices[k].stage, o->voices[i].stage) == 0)
+		if (same_speaker(&o->voices[k], &o->voices[i]) && !old_word(o, k))
 			return false;
-	return true;
+	return !old_word(o, i);
 }
 
 /* Good approvals of a stage as they stand now: indices into o->voices, distinct people with distinct keys. */

@@ -19,6 +19,8 @@ struct bag {
 	int dir;
 	json_t *payload, *payload_sm3, *tags;	/* name -> hex digest */
 	struct buf signers;
+	uint64_t bytes;			/* of the payload */
+	bool unread;			/* a file could not be read */
 };
 
 static void bag_dispose(struct bag *b)
@@ -101,6 +103,8 @@ static int read_manifest(struct bag *b, const char *name, json_t *into, bool pay
 			audit_say(b->a, AUDIT_ALTERED, "package: %s: line %zu is none of a bag's manifest, or says something twice", name, line);
 		p += n + (p[n] == '\n');
 	}
+	if (r == 1 && text.len && text.data[text.len - 1] != '\n')
+		audit_say(b->a, AUDIT_ALTERED, "package: %s is cut off", name);
 	return r;
 }
 
@@ -141,6 +145,7 @@ static void compare_file(struct bag *b, const char *name, const char *want, enum
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		audit_say(b->a, AUDIT_UNVERIFIED, "package: %s: %s", esc_s(name), fd < 0 ? strerror(errno) : "is no plain file");
+		b->unread = true;
 		return;
 	}
 	if (digest_file(fd, alg, d, &e) < 0) {
@@ -149,6 +154,8 @@ static void compare_file(struct bag *b, const char *name, const char *want, enum
 	}
 	hex_of(d, DIGEST_LEN, hex);
 	b->a->r->objects++;
+	if (alg == DIGEST_SHA256 && strncmp(name, "data/", 5) == 0)
+		b->bytes += (uint64_t)st.st_size;
 	if (strcmp(hex, want) != 0)
 		audit_say(b->a, AUDIT_ALTERED, "package: %s is not what its %s says", esc_s(name), alg == DIGEST_SM3 ? "SM3" : "SHA-256");
 }
@@ -182,7 +189,7 @@ static void check_extra(struct bag *b)
 		else if (t->fts_info != FTS_F)
 			audit_say(b->a, AUDIT_ALTERED, "package: %s is no plain file", esc_s(name));
 		else if (strncmp(name, "data/", 5) == 0 ? !json_object_get(b->payload, name) :
-		    strncmp(name, "tagmanifest-", 12) != 0 && !json_object_get(b->tags, name))
+		    strcmp(name, "tagmanifest-sha256.txt") != 0 && !json_object_get(b->tags, name))
 			audit_say(b->a, AUDIT_ALTERED, "package: %s is in no manifest", esc_s(name));
 	}
 	if (!f)
@@ -249,6 +256,9 @@ static void check_package_json(struct bag *b, const struct audit_order *o, const
 		else
 			audit_say(b->a, AUDIT_ALTERED, "package: waybill/package.json names a dataset that is none");
 	}
+	if (!b->unread && (audit_number(j, "files") != json_object_size(b->payload) || audit_number(j, "bytes") != b->bytes))
+		audit_say(b->a, AUDIT_ALTERED, "package: waybill/package.json counts %" PRIu64 " payload files of %" PRIu64 " bytes, there are %zu of %" PRIu64,
+		    audit_number(j, "files"), audit_number(j, "bytes"), json_object_size(b->payload), b->bytes);
 	audit_say(b->a, AUDIT_NOTE, "package: made from ledger commit %s", *audit_text(j, "commit") ? esc_s(audit_text(j, "commit")) : "unknown");
 	if (b->a->o->expect && strncmp(b->a->o->expect, audit_text(j, "commit"), strlen(b->a->o->expect)) != 0)
 		audit_say(b->a, AUDIT_UNVERIFIED, "package: --expect names another commit; only the ledger itself can show that one follows the other");
@@ -322,22 +332,33 @@ static int by_number(const void *a, const void *b)
 	return m != n ? (m < n ? -1 : 1) : by_name(a, b);
 }
 
-static void check_plan(struct bag *b, const char *digest)
+/* The plan beside the events: they carry the digest of plan.sha256, which lists plan.yaml, whose people sign. */
+static void check_plan(struct bag *b, struct audit_order *o, const char *digest, const char *plan)
 {
-	OWN_BUF struct buf text = BUF_INIT;
+	OWN_BUF struct buf list = BUF_INIT;
+	OWN_BUF struct buf yaml = BUF_INIT;
 	uint8_t d[DIGEST_LEN];
 	char hex[DIGEST_HEX];
 	struct err e = ERR_INIT;
 
-	if (read_tag(b, "waybill/plan.sha256", &text) != 1) {
+	if (read_tag(b, "waybill/plan.sha256", &list) != 1) {
 		audit_say(b->a, AUDIT_UNVERIFIED, "package: waybill/plan.sha256 is missing");
 		return;
 	}
-	if (digest_sha256(text.data, text.len, d, &e) < 0)
+	if (digest_sha256(list.data, list.len, d, &e) < 0)
 		return;
 	hex_of(d, DIGEST_LEN, hex);
 	if (strcmp(hex, digest) != 0)
 		audit_say(b->a, AUDIT_ALTERED, "package: waybill/plan.sha256 is not the plan digest of the last event");
+	if (read_tag(b, "waybill/plan.yaml", &yaml) != 1) {
+		audit_say(b->a, AUDIT_UNVERIFIED, "package: waybill/plan.yaml is missing");
+		return;
+	}
+	if (digest_sha256(yaml.data, yaml.len, d, &e) < 0)
+		return;
+	if (!audit_plan_lists(list.data, "plan.yaml", d))
+		audit_say(b->a, AUDIT_ALTERED, "package: waybill/plan.sha256 does not list waybill/plan.yaml with its digest");
+	audit_plan(b->a, o, "package", plan, &yaml, b->signers.data);
 }
 
 static void check_excerpt(struct bag *b)
@@ -364,7 +385,7 @@ static void check_excerpt(struct bag *b)
 	for (size_t i = 0; i < n; i++)
 		one_event(b, &chain, &order, names[i], digest, plan);
 	if (n)
-		check_plan(b, digest);
+		check_plan(b, &order, digest, plan);
 	check_package_json(b, &order, digest, plan);
 }
 

@@ -54,7 +54,7 @@ struct audit_voice {
 	bool good;			/* not shown to be false: what cannot be checked is another finding */
 	uint8_t digest[DIGEST_LEN];	/* of basis */
 	char plan_digest[DIGEST_HEX];
-	int64_t not_before, not_after;
+	int64_t at, not_before, not_after;
 };
 struct audit_order {
 	struct audit_version *versions; size_t version_count;

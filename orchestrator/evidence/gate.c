@@ -111,7 +111,7 @@ static int judge_content(const struct plan *p, const struct statement *s, const 
 	return 0;
 }
 
-static int judge_file(const struct plan *p, const struct approval_file *f, const char *basis, int64_t now, struct approval *a, bool *spoke)
+static int judge_file(const struct plan *p, const struct approval_file *f, const char *basis, int64_t now, struct approval *a)
 {
 	OWN_STATEMENT struct statement s = STATEMENT_INIT;
 	const struct plan_person *who = plan_person(p, f->person);
@@ -126,9 +126,10 @@ static int judge_file(const struct plan *p, const struct approval_file *f, const
 	if (statement_parse(f->txt.data, f->txt.len, &s, &e) < 0)
 		return judge(a, APPROVAL_FALLEN, "%s", e.text);
 	a->at = s.at;
+	a->says = s.says;
 	if (s.reason && !(a->reason = strdup(s.reason)))
 		return -1;
-	if (judge_person(p, f, &s, a, spoke) < 0)
+	if (judge_person(p, f, &s, a, &a->spoke) < 0)
 		return -1;
 	return a->state == APPROVAL_STANDS ? judge_content(p, &s, basis, now, a) : 0;
 }
@@ -362,18 +363,50 @@ static int count(const struct plan *p, const char *stage, struct needs *n, struc
 	return 0;
 }
 
+static bool same_text(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len && (!a->len || memcmp(a->data, b->data, a->len) == 0);
+}
+
+/* Signed before that person said no, or the very text that they took back: whoever brings it again speaks for nobody. */
+static bool is_old_word(const struct gate *g, const struct approval_file *const *files, size_t i)
+{
+	const struct approval *a = &g->approvals[i], *no = NULL;
+	bool repeated = false;
+
+	for (size_t k = 0; k < i; k++) {
+		const struct approval *b = &g->approvals[k];
+
+		if (!b->spoke || strcmp(b->person, a->person) != 0)
+			continue;
+		repeated |= same_text(&files[k]->txt, &files[i]->txt);
+		if (b->says != SAYS_APPROVE)
+			no = b;
+	}
+	return no && a->says == SAYS_APPROVE && (a->at < no->at || repeated);
+}
+
 static int judge_all(const struct plan *p, const struct statement_facts *f, const char *basis, const struct approval_files *files, int64_t now, struct gate *g)
 {
-	if (!(g->approvals = calloc(files->n ? files->n : 1, sizeof(*g->approvals))))
+	OWN_FREE const struct approval_file **said = calloc(files->n + 1, sizeof(*said));
+
+	if (!said || !(g->approvals = calloc(files->n ? files->n : 1, sizeof(*g->approvals))))
 		return -1;
 	for (size_t i = 0; i < files->n; i++) {
-		bool spoke = false;
+		size_t k = g->approval_count;
+		struct approval *a = &g->approvals[k];
 
 		if (strcmp(files->v[i].stage, f->stage) != 0)
 			continue;
-		g->approval_count++;
-		if (judge_file(p, &files->v[i], basis, now, &g->approvals[g->approval_count - 1], &spoke) < 0 ||
-		    (spoke && supersede(g, g->approval_count - 1) < 0))
+		said[g->approval_count++] = &files->v[i];
+		if (judge_file(p, &files->v[i], basis, now, a) < 0)
+			return -1;
+		if (a->spoke && is_old_word(g, said, k)) {
+			a->spoke = false;
+			if (judge(a, APPROVAL_FALLEN, "it was signed before %s took it back", a->person) < 0)
+				return -1;
+		}
+		if (a->spoke && supersede(g, k) < 0)
 			return -1;
 	}
 	return 0;

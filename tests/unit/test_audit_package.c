@@ -92,8 +92,8 @@ static void make_bag(void)
 	from_ledger("signers", "waybill/signers");
 	OK(ledger_list(whole.ledger, PLAN, NULL, "events", copy_one, &events, &e));
 	OK(ledger_list(whole.ledger, PLAN, NULL, "approvals", copy_one, &approvals, &e));
-	(void)snprintf(json, sizeof(json), "{\"format\":\"waybill-package 1\",\"plan\":\"%s\",\"plan_digest\":\"%s\",\"commit\":\"%s\",\"datasets\":{\"www\":{\"version\":2,"
-	    "\"root\":\"%s\",\"root_sm3\":\"%s\",\"entries\":%llu,\"bytes\":%llu}}}\n", PLAN, whole.plan_digest, whole.head, whole.root_hex, whole.sm3_hex,
+	(void)snprintf(json, sizeof(json), "{\"format\":\"waybill-package 1\",\"plan\":\"%s\",\"plan_digest\":\"%s\",\"commit\":\"%s\",\"files\":2,\"bytes\":%zu,\"datasets\":{\"www\":{\"version\":2,"
+	    "\"root\":\"%s\",\"root_sm3\":\"%s\",\"entries\":%llu,\"bytes\":%llu}}}\n", PLAN, whole.plan_digest, whole.head, tree.len + 7, whole.root_hex, whole.sm3_hex,
 	    (unsigned long long)whole.totals.entries, (unsigned long long)whole.totals.bytes);
 	put("waybill/package.json", json, strlen(json));
 	seal();
@@ -153,6 +153,8 @@ static void a_package_is_intact_until_anything_in_it_is_touched(void **state)
 		{ "rm \"$1/bagit.txt\"", true, "unverified", "bagit.txt is missing" },
 		{ "echo 'BagIt-Version: 0.97' > \"$1/bagit.txt\"", true, "altered", "bagit.txt" },
 		{ "rm \"$1/manifest-sha256.txt\"", false, "altered", "is in no manifest" },
+		{ "truncate -s -1 \"$1/tagmanifest-sha256.txt\"", false, "altered", "tagmanifest-sha256.txt is cut off" },
+		{ "touch \"$1/tagmanifest-more\"", false, "altered", "tagmanifest-more is in no manifest" },
 		{ "sed -i '$p' \"$1/manifest-sha256.txt\"", false, "altered", "says something twice" },
 		{ "sed -i '1s,data/,data/../,' \"$1/manifest-sha256.txt\"", false, "altered", "line 1" },
 	};
@@ -177,6 +179,12 @@ static void a_package_sealed_anew_is_told_by_chain_signatures_and_roots(void **s
 		{ "sed -i 's/\"entries\":42/\"entries\":43/' \"$1/waybill/package.json\"", true, "altered", "is not what its event says" },
 		{ "sed -i 's/\"version\":2/\"version\":7/' \"$1/waybill/package.json\"", true, "altered", "no event records www@7" },
 		{ "echo >> \"$1/waybill/plan.sha256\"", true, "altered", "plan.sha256 is not the plan digest" },
+		{ "sed -i '1s,^[0-9a-f]*,ca1f33d9590683b1e2154c2ff8e23763e507f9f805f185196bc912b606460245,' \"$1/waybill/plan.sha256\"", true, "altered",
+		  "does not list waybill/plan.yaml" },
+		{ "echo '# more' >> \"$1/waybill/plan.yaml\"", true, "altered", "does not list waybill/plan.yaml" },
+		{ "sed -i 's/^li /li-2 /' \"$1/waybill/signers\"", true, "altered", "signers has no key for li" },
+		{ "rm \"$1/data/www/part-0001.tar.zst\"", true, "altered", "counts 2 payload files" },
+		{ "printf x >> \"$1/data/www/part-0001.tar.zst\"", true, "altered", "counts 2 payload files" },
 		{ "rm \"$1/waybill/package.json\"", true, "unverified", "package.json is missing" },
 		{ "rm \"$1/waybill/signers\"", true, "unverified", "signers" },
 		{ "rm -r \"$1/waybill/events\"", true, "altered", "no event records" },

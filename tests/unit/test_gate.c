@@ -94,7 +94,22 @@ static struct approval_file *say_with(struct bench *b, const char *person, enum 
 
 static struct approval_file *say(struct bench *b, const char *person, enum statement_says says)
 {
-	return say_with(b, person, says, strcmp(person, "twin") == 0 ? "zhang" : person, SIGN_NS_CLEARANCE, NOW - 60, 0);
+	return say_with(b, person, says, strcmp(person, "twin") == 0 ? "zhang" : person, SIGN_NS_CLEARANCE, NOW - 60 + (int64_t)b->files.n, 0);
+}
+
+/* Somebody brings once more what was said before. */
+static void say_again(struct bench *b, size_t i)
+{
+	struct approval_file *f;
+
+	b->files.v = realloc(b->files.v, (b->files.n + 1) * sizeof(*b->files.v));
+	f = &b->files.v[b->files.n++];
+	memset(f, 0, sizeof(*f));
+	f->number = (unsigned)b->files.n;
+	f->stage = strdup(b->files.v[i].stage);
+	f->person = strdup(b->files.v[i].person);
+	buf_put(&f->txt, b->files.v[i].txt.data, b->files.v[i].txt.len);
+	buf_put(&f->sig, b->files.v[i].sig.data, b->files.v[i].sig.len);
 }
 
 static const struct gate *judge(struct bench *b)
@@ -218,6 +233,28 @@ static void withdrawing_and_refusing_shut_an_open_gate(void **state)
 	say(&b, "sun", SAYS_WITHDRAW);
 	assert_true(judge(&b)->open);
 	say(&b, "zhao", SAYS_REFUSE);		/* an operator opens no gate, and shuts none */
+	assert_true(judge(&b)->open);
+	bench_close(&b);
+}
+
+static void what_was_taken_back_cannot_be_brought_again(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_gate(&b);
+	say_again(&b, 1);			/* the same twice is said once */
+	assert_true(judge(&b)->open);
+	say(&b, "li", SAYS_WITHDRAW);
+	assert_false(judge(&b)->open);
+	say_again(&b, 1);
+	assert_false(judge(&b)->open);
+	assert_true(b.gate.fallen);
+	assert_int_equal(state_of(&b, 5), APPROVAL_FALLEN);
+	say_with(&b, "li", SAYS_APPROVE, "li", SIGN_NS_CLEARANCE, NOW - 100, 0);	/* signed earlier, brought later */
+	assert_false(judge(&b)->open);
+	assert_int_equal(state_of(&b, 4), APPROVAL_WITHDRAWN);
+	say_with(&b, "li", SAYS_APPROVE, "li", SIGN_NS_CLEARANCE, NOW, 0);
 	assert_true(judge(&b)->open);
 	bench_close(&b);
 }
@@ -423,6 +460,7 @@ int main(void)
 		cmocka_unit_test(two_people_with_one_key_are_one_person),
 		cmocka_unit_test(an_operator_opens_no_gate),
 		cmocka_unit_test(withdrawing_and_refusing_shut_an_open_gate),
+		cmocka_unit_test(what_was_taken_back_cannot_be_brought_again),
 		cmocka_unit_test(an_approval_falls_when_what_it_signs_changes),
 		cmocka_unit_test(an_approval_ends_with_its_validity),
 		cmocka_unit_test(a_signature_by_another_key_in_another_namespace_or_over_another_text_does_not_count),
