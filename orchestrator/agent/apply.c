@@ -110,6 +110,12 @@ static int finish(struct apply *ap, struct err *e)
 		return -1;
 	if (final_leave(ap, NULL, e) < 0 || tree_drop_asides(ap, e) < 0 || final_root_attrs(ap, e) < 0)
 		return -1;
+	if (ap->torn.class != ERR_NONE) {
+		*e = ap->torn;
+		return -1;
+	}
+	if (undo_count(ap) && (apply_durable(ap, e) < 0 || undo_forget(ap, undo_count(ap), e) < 0))
+		return -1;
 	/* The staging directory goes before the root gets its time. */
 	if (tree_stage_close(ap, e) < 0 || final_root(ap, e) < 0)
 		return -1;
@@ -125,6 +131,7 @@ static void common_dispose(struct common *c)
 	for (size_t i = 0; i < c->aside_count; i++)
 		free(c->asides[i]);
 	free(c->asides);
+	free(c->undone);
 	free(c->fresh.v);
 }
 

@@ -9,6 +9,7 @@
  * apply_pack.c   one pack, one slice: what a worker does
  * apply_block.c  a device or an image in the place of a tree
  * apply_patch.c  a large content as changes of what stands there
+ * apply_undo.c   what such changes overwrite, until they are durable
  * apply_lock.c   inode flags that bar a change
  * apply_tree.c   names: parents, putting in place, links, removal
  * apply_final.c  directory attributes when their contents are done
@@ -48,7 +49,12 @@ struct large {				/* between LARGE_BEGIN and LARGE_END or LARGE_ABORT */
 	bool failed;			/* could not be written, already reported; atomic */
 	char *path;			/* owned */
 	char tmp[TMP_NAME];
+	bool in_place;			/* fd is the file itself, in a tree that is not live */
+	struct base { uint64_t ino, size; int64_t mtime_s; uint32_t mtime_ns; } base;	/* what it was then */
+	unsigned undos;			/* files of apply_undo.c begun; atomic */
 };
+
+struct undone { uint64_t large_id; unsigned files; };	/* patched, not yet known to be durable */
 
 /*
  * Where a new inode is being made: under its final name when its directory was made in this session (nobody else looks there
@@ -122,6 +128,8 @@ struct common {
 	size_t split_count;
 	char **asides;			/* paths whose former directory was set aside; owned */
 	size_t aside_count;
+	struct undone *undone;		/* owned */
+	size_t undone_count;
 	uid_t euid;
 	gid_t egid;
 };
@@ -151,9 +159,10 @@ struct apply {
 	uint64_t large_max;		/* highest id begun */
 	struct entry **stack;		/* directories whose contents are being finished, outermost first; owned */
 	size_t depth;
+	struct err torn;		/* a patch that was given up could not be taken back: the staging directory must stay */
 	struct attr_set root_attrs;	/* of the root, taken out of the staging directory before that goes */
 };
-#define APPLY_INIT(agent) { .a = (agent), .fence = FENCE_INIT, .staging = -1, .parent_fd = -1, \
+#define APPLY_INIT(agent) { .a = (agent), .torn = ERR_INIT, .fence = FENCE_INIT, .staging = -1, .parent_fd = -1, \
 	.shared = { .lock = PTHREAD_MUTEX_INITIALIZER }, \
 	.pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER } }
 int apply_prepare(struct apply *ap, struct err *e) MUST_CHECK;	/* the rest of what a role begins with */
@@ -201,6 +210,21 @@ void pool_stop(struct apply *ap);				/* drops what waits */
 int apply_pack(struct apply *ap, const struct object *o, struct err *e) MUST_CHECK;
 int apply_slice(struct apply *ap, const struct object *o, struct large *l, uint64_t raw, struct err *e) MUST_CHECK;
 
+/* ---- apply_undo.c: of contents that are patched in place; -1 with *e describes one entry but where said ---- */
+
+/* Before these ranges are overwritten: what they hold becomes durable in the staging directory.  By any worker. */
+int undo_keep(struct apply *ap, struct large *l, const struct msg_range *v, size_t n, struct err *e) MUST_CHECK;
+/* The same for what becomes a hole, or is cut off: only the data there. */
+int undo_keep_data(struct apply *ap, struct large *l, uint64_t from, uint64_t to, struct err *e) MUST_CHECK;
+/* It is given up: the old content comes back.  Where that fails ap->torn says so and what is needed for it stays. */
+void undo_now(struct apply *ap, struct large *l);
+/* It is written whole; what was kept goes once it is durable: undo_count before the sync, undo_forget (-1: the role ends) after. */
+int undo_done(struct apply *ap, const struct large *l, struct err *e) MUST_CHECK;
+size_t undo_count(struct apply *ap);
+int undo_forget(struct apply *ap, size_t n, struct err *e) MUST_CHECK;
+/* What a session that died was patching, before anything else happens beneath the root.  -1: the role ends. */
+int undo_all(struct apply *ap, int staging, struct err *e) MUST_CHECK;
+
 /* ---- apply_tree.c: -1 with *e describes one entry; apply_settle decides whether it is more ---- */
 
 int tree_stage_open(struct apply *ap, struct err *e) MUST_CHECK;	/* drops left-overs, waits for a dying predecessor */
@@ -212,6 +236,7 @@ int tree_tmp_file(struct apply *ap, char tmp[TMP_NAME], struct err *e) MUST_CHEC
 int tree_new_file(struct apply *ap, const struct entry *en, struct spot *s, struct err *e) MUST_CHECK;
 void tree_drop(const struct spot *s);					/* what was begun there goes again */
 /* Finalise the new inode behind fd, close it (always) and rename it to path if it is not there; parents are made, another type gives way. */
+unsigned tree_finalise_what(const struct apply *ap);	/* enum finalise_what, as START wants it */
 int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const struct spot *s, struct err *e) MUST_CHECK;
 /* The spot of a file of tree_tmp_file. */
 struct spot tree_staged(const struct apply *ap, const char tmp[TMP_NAME]);
@@ -249,6 +274,8 @@ int block_end(struct apply *ap, const struct large *l, const struct entry *en, s
 int patch_begin(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int patch_ranges(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
 int patch_hole(struct apply *ap, const struct wire_frame *f, struct err *e) MUST_CHECK;
+/* The end of one that was patched in place; as tree_finish, but on failure of the whole l->fd is left open. */
+int patch_end(struct apply *ap, struct large *l, const struct entry *en, const struct attr_set *attrs, struct err *e) MUST_CHECK;
 /* From here on zeros, as a hole where the file system has such. */
 int patch_zero(struct apply *ap, int fd, uint64_t at, uint64_t n, const char *path, struct err *e) MUST_CHECK;
 

@@ -92,7 +92,9 @@ void large_unstage(struct apply *ap, struct large *l)
 	if (l->fd < 0)
 		return;
 	(void)close(take_fd(&l->fd));
-	if (!ap->block)
+	if (l->in_place)
+		undo_now(ap, l);
+	else if (!ap->block)
 		(void)unlinkat(ap->staging, l->tmp, 0);
 }
 
@@ -272,10 +274,17 @@ static int finish_large(struct apply *ap, struct large *l, const struct entry *e
 		return block_end(ap, l, en, e);
 	if (attr_load(ap, en, &attrs, e) < 0)
 		return -1;
-	if (fstat(l->fd, &st) < 0 || ((uint64_t)st.st_size != en->size && ftruncate(l->fd, (off_t)en->size) < 0))
+	if (fstat(l->fd, &st) < 0)
+		return err_sys(e, "stat");
+	/* Where nothing is cut off as well: a time that was set is taken back too if this does not come to its end. */
+	if (l->in_place && undo_keep_data(ap, l, en->size, UINT64_MAX, e) < 0)
+		return -1;
+	if ((uint64_t)st.st_size != en->size && ftruncate(l->fd, (off_t)en->size) < 0)
 		return err_sys(e, "truncate");
 	if (((en->has & ENTRY_HAS_LAYOUT) && punch_holes(l->fd, en, e) < 0) || fill_data(ap, l->fd, en, e) < 0)
 		return -1;
+	if (l->in_place)
+		return patch_end(ap, l, en, &attrs, e);
 	return tree_finish(ap, en, &attrs, take_fd(&l->fd), &s, e);
 }
 

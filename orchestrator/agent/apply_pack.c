@@ -7,6 +7,7 @@
 #include "io.h"
 #include "owner_map.h"
 #include "pack.h"
+#include "sys.h"
 
 /* ---- packs ---- */
 
@@ -131,7 +132,7 @@ static ssize_t next_piece(struct frame_reader *r, uint8_t *p, struct err *e)
 }
 
 /* 1: the staged file could not be written (why); -1: the object itself is bad. */
-static int write_slice(struct apply *ap, const struct object *o, const struct large *l, uint64_t raw, struct err *why,
+static int write_slice(struct apply *ap, const struct object *o, struct large *l, uint64_t raw, struct err *why,
     struct err *e)
 {
 	OWN(frame_reader_freep) struct frame_reader *r = NULL;
@@ -145,11 +146,14 @@ static int write_slice(struct apply *ap, const struct object *o, const struct la
 		return err_set(e, ERR_INTEGRITY, "a slice beyond the end of any file, or beyond its ranges");
 	if (frame_reader_new_memory(&r, o->stored.data, o->stored.len, e) < 0)
 		return -1;
+	if (l->in_place && undo_keep(ap, l, s.v, s.left, why) < 0)
+		return 1;
 	while ((n = next_piece(r, ap->copy, e)) > 0) {
 		if ((uint64_t)n > raw - done)
 			return err_set(e, ERR_INTEGRITY, "a slice holds more than the %" PRIu64 " bytes announced", raw);
 		if (write_spread(&out, l, &s, ap->copy, (size_t)n, why))
 			return 1;
+		sys_point("patch-piece");
 		done += (uint64_t)n;
 	}
 	if (n == 0 && done != raw)

@@ -1,6 +1,7 @@
 /*
  * A large content that comes as changes of what stands at its path: that is copied into the staging directory, shared where the
- * file system can, and the changes are written into the copy.  Verification reads the whole of it.
+ * file system can, and the changes are written into the copy.  In a tree that is not live, where nothing can be shared, they are
+ * written into the file itself (apply_undo.c).  Verification reads the whole of it.
  */
 #include "apply.h"
 
@@ -15,6 +16,7 @@
 
 #include "finalise.h"
 #include "io.h"
+#include "sys.h"
 
 #define STEP (32u << 20)	/* bytes copied before their writing out is begun */
 
@@ -65,8 +67,6 @@ static int copy_run(struct apply *ap, int in, int out, off_t at, off_t end, stru
 
 static int copy_base(struct apply *ap, int in, int out, off_t size, struct err *why)
 {
-	if (ioctl(out, FICLONE, in) == 0)
-		return 0;
 	for (off_t at = 0, data, end; at < size; at = end) {
 		if ((data = lseek(in, at, SEEK_DATA)) < 0 && errno == ENXIO)
 			break;
@@ -78,13 +78,35 @@ static int copy_base(struct apply *ap, int in, int out, off_t size, struct err *
 	return ftruncate(out, size) < 0 ? err_sys(why, "truncate") : 0;
 }
 
+/* The file itself, if nobody has another name for it. */
+static bool open_in_place(struct apply *ap, const struct msg_patch_begin *m, struct large *l, int base)
+{
+	OWN_FD int fd = -1;
+	struct stat st, again;
+
+	if (!agent_flag(ap->a, MSG_F_STAGED) || fstat(base, &st) < 0 || st.st_nlink != 1 || path_is_beneath(m->path, STAGING))
+		return false;
+	fd = path_open_beneath(ap->a->root, m->path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
+	if (fd < 0 || fstat(fd, &again) < 0 || again.st_ino != st.st_ino || again.st_dev != st.st_dev)
+		return false;
+	l->in_place = true;
+	l->base = (struct base){ st.st_ino, m->base_size, m->mtime_s, m->mtime_ns };
+	l->fd = take_fd(&fd);
+	return true;
+}
+
 static int stage_base(struct apply *ap, const struct msg_patch_begin *m, struct large *l, struct err *why)
 {
 	OWN_FD int base = open_base(ap, m, why);
 
 	if (base < 0 || (l->fd = tree_tmp_file(ap, l->tmp, why)) < 0)
 		return -1;
-	return copy_base(ap, base, l->fd, (off_t)m->base_size, why);
+	if (ioctl(l->fd, FICLONE, base) == 0)
+		return 0;
+	large_unstage(ap, l);
+	if (open_in_place(ap, m, l, base))
+		return 0;
+	return (l->fd = tree_tmp_file(ap, l->tmp, why)) < 0 ? -1 : copy_base(ap, base, l->fd, (off_t)m->base_size, why);
 }
 
 int patch_begin(struct apply *ap, const struct wire_frame *f, struct err *e)
@@ -151,7 +173,22 @@ int patch_hole(struct apply *ap, const struct wire_frame *f, struct err *e)
 		return err_set(e, ERR_INTEGRITY, "a hole of large content %" PRIu64 ", which is not open", id);
 	if (pool_drain_large(ap, l, e) < 0)
 		return -1;
-	if (l->fd < 0 || patch_zero(ap, l->fd, at, n, l->path, &why) == 0)
+	if (l->fd < 0 || l->failed)	/* a worker has told why */
+		return 0;
+	if ((!l->in_place || undo_keep_data(ap, l, at, at + n, &why) == 0) && patch_zero(ap, l->fd, at, n, l->path, &why) == 0)
 		return 0;
 	return large_fail(ap, l, &why, e);
+}
+
+int patch_end(struct apply *ap, struct large *l, const struct entry *en, const struct attr_set *attrs, struct err *e)
+{
+	OWN_BUF struct buf missed = BUF_INIT;
+	int r = finalise(l->fd, tree_finalise_what(ap), en, attrs, &missed, e);
+
+	if (r >= 0 && ap->fsync_each && sys_fsync(SITE, l->fd) < 0)
+		r = err_sys(e, "fsync");
+	if (r < 0 || undo_done(ap, l, e) < 0)
+		return -1;
+	(void)close(take_fd(&l->fd));
+	return r ? err_set(e, ERR_PERMANENT, "in place, but not as it was: %s", missed.data) : 0;
 }

@@ -30,12 +30,14 @@ static int answer(struct apply *ap, const struct flush *tokens, size_t *n, struc
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	uint64_t done;
+	size_t patched;
 
 	if (pool_drain_until(&ap->pool, tokens[0].after, &done, e) < 0)
 		return -1;
 	while (tokens[*n - 1].after > done)
 		--*n;
-	if (apply_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0)
+	patched = undo_count(ap);
+	if (apply_durable(ap, e) < 0 || fence_still(&ap->fence, e) < 0 || undo_forget(ap, patched, e) < 0)
 		return -1;
 	for (size_t i = 0; i < *n; i++) {
 		msg_number_encode(&b, tokens[i].token);

@@ -111,7 +111,7 @@ int tree_stage_open(struct apply *ap, struct err *e)
 			continue;
 		if (fchmod(fd, 0700) < 0)
 			return err_sys(e, "chmod %s/" STAGING, esc_s(ap->a->root_path));
-		if (empty_stage(fd, e) < 0)
+		if (undo_all(ap, fd, e) < 0 || empty_stage(fd, e) < 0)
 			return err_at(e, "%s", esc_s(ap->a->root_path));
 		ap->staging_plain = gives_nothing(fd);
 		ap->staging = take_fd(&fd);
@@ -503,7 +503,7 @@ int tree_new_file(struct apply *ap, const struct entry *en, struct spot *s, stru
 	return fd < 0 ? err_sys(e, s->in_place ? "create" : "create in " STAGING) : fd;
 }
 
-static unsigned finalise_what(const struct apply *ap)
+unsigned tree_finalise_what(const struct apply *ap)
 {
 	return (agent_flag(ap->a, MSG_F_FLAGS) ? FINALISE_FLAGS : 0u) | (agent_flag(ap->a, MSG_F_ANNOUNCED) ? FINALISE_ANNOUNCED : 0u);
 }
@@ -511,18 +511,18 @@ static unsigned finalise_what(const struct apply *ap)
 /* Immutable and append-only files cannot be renamed: their flags come with MSG_FINAL. */
 static unsigned staged_what(const struct apply *ap, const struct entry *en)
 {
-	return (en->has & ENTRY_HAS_FLAGS) && (en->flags & 0x30) ? finalise_what(ap) & ~(unsigned)FINALISE_FLAGS : finalise_what(ap);
+	return (en->has & ENTRY_HAS_FLAGS) && (en->flags & 0x30) ? tree_finalise_what(ap) & ~(unsigned)FINALISE_FLAGS : tree_finalise_what(ap);
 }
 
 static int put_flags(struct apply *ap, const struct entry *en, const struct attr_set *attrs, struct buf *missed, struct err *e)
 {
 	OWN_FD int fd = -1;
 
-	if (staged_what(ap, en) == finalise_what(ap) || en->type != ENTRY_FILE)
+	if (staged_what(ap, en) == tree_finalise_what(ap) || en->type != ENTRY_FILE)
 		return 0;
 	if ((fd = path_open_beneath(ap->a->root, en->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0)) < 0)
 		return err_sys(e, "open to set inode flags");
-	return finalise(fd, finalise_what(ap), en, attrs, missed, e);
+	return finalise(fd, tree_finalise_what(ap), en, attrs, missed, e);
 }
 
 int tree_finish(struct apply *ap, const struct entry *en, const struct attr_set *attrs, int fd, const struct spot *s, struct err *e)

@@ -61,6 +61,14 @@ const struct plan_dataset *activation_dataset(struct run *r, const struct plan_d
 	return &r->staged[i];
 }
 
+bool activation_is_staged(const struct run *r, const struct plan_dataset *d)
+{
+	for (size_t i = 0; r->staged && i < r->plan->ndatasets; i++)
+		if (d == &r->staged[i])
+			return true;
+	return false;
+}
+
 /* ---- asking the agent ---- */
 
 /* For the target and its staged tree, over a fresh connection if the old one is gone. */

@@ -16,6 +16,9 @@
  */
 const struct plan_dataset *activation_dataset(struct run *r, const struct plan_dataset *d);
 
+/* Is that one of activation_dataset whose `to` is the staged tree? */
+bool activation_is_staged(const struct run *r, const struct plan_dataset *d);
+
 /* Path of the staged tree at the target's host; owned, NULL = no memory. */
 char *activation_staged_path(const struct run *r, const struct plan_dataset *d);
 /* Where the last roll-back put what the target held; owned. */

@@ -509,6 +509,7 @@ static int open_target(struct pass *p, struct err *e)
 	if (p->d->to.host && owners_resolve(p->r, p->d, &owners, e) < 0)
 		return -1;
 	if (target_open(&p->target, p->r, p->d, p->d->to.host, p->d->to.path, (p->d->files.flags ? MSG_F_FLAGS : 0u) |
+	    (activation_is_staged(p->r, p->d) ? MSG_F_STAGED : 0u) |
 	    (pass_rights(p)->denied ? MSG_F_ANNOUNCED : 0u), &owners, e) < 0)
 		return -1;
 	return block_pass_writing(p->r, p->d, e);

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "archive.h"
+#include "archive_check.h"
 #include "block_hash.h"
 #include "esc.h"
 #include "feed.h"
@@ -210,7 +210,7 @@ static int check_next(struct pass *p, struct archive *a, struct err *e)
 			continue;
 		if (run_check(p->r, e) < 0)
 			return -1;
-		return archive_content(a, &en, &p->places[(mark >> FOUND_MARKS) - 1].at, NULL, NULL, e) < 0 ? -1 : 1;
+		return archive_check(a, p->r->w, &en, &p->places[(mark >> FOUND_MARKS) - 1].at, e) < 0 ? -1 : 1;
 	}
 }
 

@@ -70,6 +70,14 @@ static inline void store_get_closep(struct store_get **g) { store_get_close(*g);
 /* Whole object, checked, into b; at most limit bytes. */
 int store_get_bytes(struct store *s, enum store_kind k, const struct object_id *id, size_t limit, struct buf *b, struct err *e) MUST_CHECK;
 /*
+ * The stored bytes of an object of any size, not checked: for whoever compares what they decode to with a digest of its own, and reads the
+ * object through store_get when that is not right.  Past the page cache where they are not in it.  b (begins as {0}) is used again by the
+ * next call.  -1: missing, unreadable, out of memory.
+ */
+struct store_whole { uint8_t *p; size_t len, cap; };
+int store_get_whole(struct store *s, enum store_kind k, const struct object_id *id, struct store_whole *b, struct err *e) MUST_CHECK;
+void store_whole_dispose(struct store_whole *b);
+/*
  * Re-reads an object (past the page cache where possible) and compares it with its id: 0, ERR_INTEGRITY (damaged or
  * missing), or ERR_UNVERIFIED when the medium could not be read.
  */

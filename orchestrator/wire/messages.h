@@ -96,7 +96,8 @@ enum msg_flag {
 	MSG_F_NO_RAW = 256,	/* erase: no raw read-back wanted */
 	MSG_F_BLOCKS = 512,	/* read: MSG_KEY comes, block hashes are wanted */
 	MSG_F_ANNOUNCED = 1024,	/* apply: what the agent's rights deny was announced before; no PROBLEM for it */
-	MSG_F_TELL_ATTRS = 2048	/* verify: ATTR is sent all the same */
+	MSG_F_TELL_ATTRS = 2048,	/* verify: ATTR is sent all the same */
+	MSG_F_STAGED = 4096	/* apply: the tree is not live; a large file may be patched in place */
 };
 
 struct msg_owner { bool group; uint32_t from, to; };

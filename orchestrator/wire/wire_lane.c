@@ -170,10 +170,15 @@ static void *lane_writer(void *arg)
 {
 	struct header bye = { 0, LINK_RETIRE, LINK_STREAM, 0 };
 	struct wire_lane *l = arg;
-	bool through;
+	bool through, cut;
 
 	write_frames(l->w, l);
-	if (!is_over(l->w) && wire_put_on(l->w, &l->out, &bye, NULL) < 0)
+	cut = !is_over(l->w) && wire_put_on(l->w, &l->out, &bye, NULL) < 0;
+	pthread_mutex_lock(&l->w->lanes.lock);
+	/* A peer that has said it first may be gone by now: it awaits nothing, and what it had to say is on the leader. */
+	cut &= !l->heard;
+	pthread_mutex_unlock(&l->w->lanes.lock);
+	if (cut)
 		died(l->w);
 	pthread_mutex_lock(&l->w->lanes.lock);
 	l->said = true;

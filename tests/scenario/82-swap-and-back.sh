@@ -114,7 +114,7 @@ for way in on back; do
 	NAME=go-$way FOREIGN=drop swap "$dir/live" | sed 's/^hooks:/&\n  cutover: [{run: start, host: new}]/' >"$TOP/go-$way.yaml"
 	"$WAYBILL" -C "$WS" run "$TOP/go-$way.yaml" --yes >"$OUT" 2>"$ERR" </dev/null & pid=$!
 	SCENARIO_PIDS+=("$pid")
-	for i in {1..100}; do [ -e "$TOP/waits" ] && break; sleep 0.1; done
+	for i in {1..600}; do [ -e "$TOP/waits" ] && break; sleep 0.1; done
 	same_tree "$TOP/src" "$dir/live"
 	kill -9 "$pid"; wait "$pid" 2>/dev/null; rm "$TOP/slow"
 	expect 0 status go-$way
