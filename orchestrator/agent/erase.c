@@ -33,8 +33,25 @@ struct outbox {
 	struct err why;
 };
 
+struct verdict_of {		/* what happened to one object */
+	enum msg_erase_state state;
+	uint32_t how;
+	uint64_t bytes;
+	struct buf text;
+};
+
+/* Overwritten and read back; it is unlinked once the orchestrator has that on record. */
+struct waiting {
+	uint64_t index;
+	struct entry en;		/* owned */
+	struct stat st;			/* as we left it */
+	struct verdict_of o;		/* text owned */
+};
+
 struct erase {
 	struct agent *a;
+	struct waiting *waiting;	/* owned; in the order of coming */
+	size_t nwaiting;
 	struct fence fence;
 	struct eraser eraser;
 	struct outbox box;
@@ -48,9 +65,13 @@ struct erase {
 static int send_results(struct erase *x, struct msg_erased *v, size_t n, struct err *e)
 {
 	char name[AGENT_NAME];
+	bool removed = false;
 	int r = 0;
 
-	if (sys_syncfs(ERASE_SITE, x->a->root) < 0) {
+	for (size_t i = 0; i < n; i++)
+		removed |= v[i].state != MSG_ERASE_INTENDED;
+	/* What was overwritten is synced already; what was unlinked is not. */
+	if (removed && sys_syncfs(ERASE_SITE, x->a->root) < 0) {
 		r = err_sys(e, "sync of %s", agent_name(x->a, ".", name));
 		e->class = ERR_TEMPORARY;
 	}
@@ -160,13 +181,6 @@ static int end_sender(struct erase *x, struct err *e)
 
 /* ---- one object ---- */
 
-struct verdict_of {		/* what happened to one object */
-	enum msg_erase_state state;
-	uint32_t how;
-	uint64_t bytes;
-	struct buf text;
-};
-
 static void say(struct verdict_of *o, enum msg_erase_state state, const char *text)
 {
 	o->state = state;
@@ -210,6 +224,13 @@ static bool as_inventoried(const struct entry *en, const struct stat *st, struct
 	return !what;
 }
 
+/* What was written to it after it was overwritten was overwritten by nobody. */
+static bool as_left(const struct stat *was, const struct stat *now)
+{
+	return !S_ISREG(was->st_mode) || (was->st_size == now->st_size && was->st_mtim.tv_sec == now->st_mtim.tv_sec &&
+	    was->st_mtim.tv_nsec == now->st_mtim.tv_nsec);
+}
+
 /* Unlink, if the name still is that inode. */
 static void unlink_name(struct erase *x, const struct entry *en, const struct stat *st, struct verdict_of *o)
 {
@@ -221,6 +242,8 @@ static void unlink_name(struct erase *x, const struct entry *en, const struct st
 		say_errno(o, MSG_ERASE_FAILED, "its name vanished meanwhile");
 	} else if (now.st_dev != st->st_dev || now.st_ino != st->st_ino) {
 		say(o, MSG_ERASE_FAILED, "its name was given to another inode meanwhile; not unlinked");
+	} else if (!as_left(st, &now)) {
+		say(o, MSG_ERASE_CHANGED, "it was written to after it had been overwritten; not unlinked");
 	} else if (sys_unlinkat(ERASE_SITE, dir, base, en->type == ENTRY_DIR ? AT_REMOVEDIR : 0) < 0) {
 		if (errno == ENOTEMPTY || errno == EEXIST)
 			say(o, MSG_ERASE_CHANGED, "not empty: it holds entries that are not in the inventory, or were not erased");
@@ -257,7 +280,7 @@ static void remove_root(struct erase *x, const struct stat *st, struct verdict_o
 		say_errno(o, MSG_ERASE_FAILED, "remove");
 }
 
-static void erase_file_object(struct erase *x, const struct entry *en, int fd, const struct stat *st, struct verdict_of *o)
+static void erase_file_object(struct erase *x, const struct entry *en, int fd, struct stat *st, struct verdict_of *o)
 {
 	struct err why = ERR_INIT;
 
@@ -269,18 +292,18 @@ static void erase_file_object(struct erase *x, const struct entry *en, int fd, c
 		return;
 	}
 	/* A further name needs no overwriting while the first one still leads to the content. */
-	if (!(en->link_to && st->st_nlink > 1) && erase_content(&x->eraser, fd, st, &o->how, &o->bytes, &o->text, &why) < 0) {
+	if (!(en->link_to && st->st_nlink > 1) && erase_content(&x->eraser, fd, st, &o->how, &o->bytes, &o->text, &why) < 0)
 		say_err(o, MSG_ERASE_FAILED, &why);
-		return;
-	}
-	sys_point("unlink");
-	unlink_name(x, en, st, o);
+	else if (fstat(fd, st) < 0)
+		say_errno(o, MSG_ERASE_FAILED, "stat after overwriting");
+	else
+		o->state = MSG_ERASE_INTENDED;
 }
 
-static void erase_object(struct erase *x, const struct entry *en, struct verdict_of *o)
+/* All but unlinking it: MSG_ERASE_INTENDED then, and st is as we left it. */
+static void erase_object(struct erase *x, const struct entry *en, struct stat *st, struct verdict_of *o)
 {
 	OWN_FD int fd = -1;
-	struct stat st;
 
 	if (!(en->has & ENTRY_HAS_SCAN)) {
 		say(o, MSG_ERASE_REFUSED, "the inventory does not say which inode it is");
@@ -291,18 +314,26 @@ static void erase_object(struct erase *x, const struct entry *en, struct verdict
 		o->state = MSG_ERASE_ABSENT;
 		return;
 	}
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0 || fstat(fd, st) < 0) {
 		say_errno(o, MSG_ERASE_FAILED, "open");
 		return;
 	}
-	if (!as_inventoried(en, &st, o))
+	if (!as_inventoried(en, st, o))
 		return;
-	if (strcmp(en->path, ".") == 0)
-		remove_root(x, &st, o);
-	else if (en->type == ENTRY_FILE)
-		erase_file_object(x, en, fd, &st, o);
+	if (en->type == ENTRY_FILE)
+		erase_file_object(x, en, fd, st, o);
 	else
-		unlink_name(x, en, &st, o);
+		o->state = MSG_ERASE_INTENDED;
+}
+
+static void remove_object(struct erase *x, const struct entry *en, const struct stat *st, struct verdict_of *o)
+{
+	o->state = MSG_ERASE_FAILED;
+	sys_point("unlink");
+	if (strcmp(en->path, ".") == 0)
+		remove_root(x, st, o);
+	else
+		unlink_name(x, en, st, o);
 }
 
 static void count(struct msg_done *d, const struct verdict_of *o)
@@ -316,33 +347,88 @@ static void count(struct msg_done *d, const struct verdict_of *o)
 
 #define TEXT_BYTES 1000
 
-static int inventory(struct erase *x, const struct wire_frame *f, struct err *e)
+/* Takes over o->text. */
+static int tell(struct erase *x, uint64_t index, struct verdict_of *o, struct err *e)
 {
-	OWN_ENTRY struct entry en = ENTRY_INIT;
-	struct verdict_of o = { .state = MSG_ERASE_FAILED, .text = BUF_INIT };
-	struct msg_erased r = { .state = MSG_ERASE_FAILED };
-	OWN_BUF struct buf text = BUF_INIT;
+	struct msg_erased r = { .index = index, .state = o->state, .how = o->how, .bytes = o->bytes };
+	OWN_BUF struct buf text = o->text;
 
-	if (f->type != MSG_INVENTORY)
-		return err_set(e, ERR_INTEGRITY, "erase: message type %u does not belong here", f->type);
-	/* They lie in the root, which comes to be removed as well. */
-	if (!x->canaries_gone && canary_remove(x->a->root, e) < 0)
-		return -1;
-	x->canaries_gone = true;
-	if (msg_numbered_decode(f->data, f->len, &r.index, &en, e) < 0)
-		return -1;
-	erase_object(x, &en, &o);
-	text = o.text;		/* owned from here on */
-	count(&x->a->done, &o);
-	r.state = o.state;
-	r.how = o.how;
-	r.bytes = o.bytes;
+	o->text = (struct buf)BUF_INIT;
 	if (buf_finish(&text, e) < 0)
 		return -1;
 	r.text = strndup(text.data ? text.data : "", TEXT_BYTES);
 	if (!r.text)
 		return err_set(e, ERR_TEMPORARY, "out of memory");
 	return queue_result(&x->box, &r, e);
+}
+
+#define WAITING_MAX 4096	/* far more than an orchestrator sends without an answer */
+
+/* Takes over en. */
+static int wait_for_word(struct erase *x, uint64_t index, struct entry *en, const struct stat *st, const struct verdict_of *o, struct err *e)
+{
+	struct verdict_of so_far = { .state = o->state, .how = o->how, .bytes = o->bytes, .text = BUF_INIT };
+	struct waiting *w = x->waiting;
+
+	if (x->nwaiting == WAITING_MAX)
+		return err_set(e, ERR_INTEGRITY, "erase: too many objects wait for being unlinked");
+	if ((x->nwaiting & (x->nwaiting - 1)) == 0 && !(w = realloc(x->waiting, (x->nwaiting ? 2 * x->nwaiting : 1) * sizeof(*w))))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
+	x->waiting = w;
+	w[x->nwaiting++] = (struct waiting){ index, *en, *st, *o };
+	*en = (struct entry)ENTRY_INIT;
+	return tell(x, index, &so_far, e);	/* what there is to say is said at its end */
+}
+
+static int inventory(struct erase *x, const struct wire_frame *f, struct err *e)
+{
+	OWN_ENTRY struct entry en = ENTRY_INIT;
+	struct verdict_of o = { .state = MSG_ERASE_FAILED, .text = BUF_INIT };
+	uint64_t index;
+	struct stat st;
+
+	/* They lie in the root, which comes to be removed as well. */
+	if (!x->canaries_gone && canary_remove(x->a->root, e) < 0)
+		return -1;
+	x->canaries_gone = true;
+	if (msg_numbered_decode(f->data, f->len, &index, &en, e) < 0)
+		return -1;
+	erase_object(x, &en, &st, &o);
+	if (o.state == MSG_ERASE_INTENDED)
+		return wait_for_word(x, index, &en, &st, &o, e);
+	count(&x->a->done, &o);
+	return tell(x, index, &o, e);
+}
+
+static int unlink_one(struct erase *x, const struct wire_frame *f, struct err *e)
+{
+	uint64_t index;
+	size_t i = 0;
+	struct waiting w;
+	int r;
+
+	if (msg_number_decode(f->data, f->len, &index, e) < 0)
+		return -1;
+	while (i < x->nwaiting && x->waiting[i].index != index)
+		i++;
+	if (i == x->nwaiting)
+		return err_set(e, ERR_INTEGRITY, "erase: object %" PRIu64 " does not wait for being unlinked", index);
+	w = x->waiting[i];
+	memmove(x->waiting + i, x->waiting + i + 1, (--x->nwaiting - i) * sizeof(w));
+	remove_object(x, &w.en, &w.st, &w.o);
+	count(&x->a->done, &w.o);
+	r = tell(x, index, &w.o, e);
+	entry_dispose(&w.en);
+	return r;
+}
+
+static void forget_waiting(struct erase *x)
+{
+	for (size_t i = 0; i < x->nwaiting; i++) {
+		entry_dispose(&x->waiting[i].en);
+		buf_dispose(&x->waiting[i].o.text);
+	}
+	free(x->waiting);
 }
 
 /* ---- may it at all? ---- */
@@ -417,7 +503,15 @@ static int receive_all(struct erase *x, struct err *e)
 
 		if (r <= 0)
 			return r;
-		if (f.type == MSG_CANARY ? canaries(x, &f, e) < 0 : inventory(x, &f, e) < 0)
+		if (f.type == MSG_CANARY)
+			r = canaries(x, &f, e);
+		else if (f.type == MSG_INVENTORY)
+			r = inventory(x, &f, e);
+		else if (f.type == MSG_ERASE_UNLINK)
+			r = unlink_one(x, &f, e);
+		else
+			r = err_set(e, ERR_INTEGRITY, "erase: message type %u does not belong here", f.type);
+		if (r < 0)
 			return -1;
 	}
 }
@@ -444,6 +538,7 @@ int role_erase(struct agent *a, struct err *e)
 		*e = late;
 		r = -1;
 	}
+	forget_waiting(&x);
 	eraser_dispose(&x.eraser);
 	fence_leave(&x.fence);
 	return r;

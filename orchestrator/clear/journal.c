@@ -32,7 +32,7 @@ struct clear_journal {
 static const struct { enum journal_state state; const char *name; } states[] = {
 	{ JOURNAL_PENDING, "pending" }, { JOURNAL_WRITING, "writing" }, { JOURNAL_DONE, "done" },
 	{ JOURNAL_ABSENT, "absent-at-resume" }, { JOURNAL_CHANGED, "changed" }, { JOURNAL_REFUSED, "refused" },
-	{ JOURNAL_FAILED, "failed" } };
+	{ JOURNAL_FAILED, "failed" }, { JOURNAL_INTENDED, "unlinking" } };
 #define STATES (sizeof(states) / sizeof(states[0]))
 
 const char *journal_state_name(enum journal_state s)
@@ -287,7 +287,7 @@ int clear_journal_result(struct clear_journal *j, const struct msg_erased *r, st
 {
 	struct record t = { .index = r->index, .bytes = r->bytes, .how = r->how, .state = (enum journal_state)r->state };
 
-	if (r->state < MSG_ERASE_DONE || r->state > MSG_ERASE_FAILED || r->how > UINT16_MAX)
+	if (((r->state < MSG_ERASE_DONE || r->state > MSG_ERASE_FAILED) && r->state != MSG_ERASE_INTENDED) || r->how > UINT16_MAX)
 		return err_set(e, ERR_INTEGRITY, "journal: a result with state %d, how %" PRIu32, (int)r->state, r->how);
 	return put(j, &t, r->text ? r->text : "", e);
 }

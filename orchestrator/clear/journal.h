@@ -3,7 +3,8 @@
  *
  *   clear_journal_open -> clear_journal_put* -> clear_journal_sync ... -> clear_journal_close
  *
- * Order of use: put WRITING for the next objects, sync, only then let the agent begin with them; put each result, sync.
+ * Order of use: put WRITING for the next objects, sync, only then let the agent begin with them; put each result (that it may be unlinked
+ * now is one), sync, only then let it unlink; put each end, sync.
  * After a crash open reads it back; a torn tail is dropped, damage before it is ERR_INTEGRITY.  One thread; the file is
  * locked while open.
  */
@@ -12,14 +13,15 @@
 
 #include "messages.h"
 
-enum journal_state {		/* words in the file: "writing", "done", "absent-at-resume", "changed", "refused", "failed" */
+enum journal_state {		/* words in the file: "writing", "unlinking", "done", "absent-at-resume", "changed", "refused", "failed" */
 	JOURNAL_PENDING = 0,	/* no record: untouched, must still match the inventory */
 	JOURNAL_WRITING = 6,	/* may be partly overwritten: overwrite again, its old content is no longer expected */
 	JOURNAL_DONE = MSG_ERASE_DONE,
 	JOURNAL_ABSENT = MSG_ERASE_ABSENT,
 	JOURNAL_CHANGED = MSG_ERASE_CHANGED,
 	JOURNAL_REFUSED = MSG_ERASE_REFUSED,
-	JOURNAL_FAILED = MSG_ERASE_FAILED
+	JOURNAL_FAILED = MSG_ERASE_FAILED,
+	JOURNAL_INTENDED = MSG_ERASE_INTENDED	/* overwritten and read back; if it is gone, it was we who unlinked it */
 };
 const char *journal_state_name(enum journal_state s);
 

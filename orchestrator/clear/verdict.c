@@ -100,6 +100,7 @@ void clear_tally_add(struct clear_tally *t, enum entry_type type, uint64_t size,
 	t->encoded += (r->how & MSG_EH_ENCODED) != 0;
 	t->inlined += (r->how & MSG_EH_INLINE) != 0;
 	t->unmapped += (r->how & MSG_EH_NO_MAP) != 0;
+	t->vanished += r->state == MSG_ERASE_ABSENT && type == ENTRY_FILE && size > 0;
 	t->short_of += !clear_result_complete(type, size, r, NULL);
 }
 
@@ -129,6 +130,8 @@ enum verdict clear_measure_verdict(const struct clear_measure *m, const char **w
 		return say(why, "the medium was not searched to its end", VERDICT_UNKNOWN);
 	if (!m->gone)
 		return say(why, "not every object is gone", VERDICT_UNKNOWN);
+	if (m->vanished)
+		return say(why, "content was gone before this clearing reached it: where it is now is not known", VERDICT_UNKNOWN);
 	if (!m->direct)
 		return say(why, "the medium could not be read past the page cache", VERDICT_UNKNOWN);
 	if (m->bad)

@@ -29,6 +29,7 @@ struct clear_tally {
 	uint64_t bytes;			/* allocated bytes overwritten */
 	uint64_t read_raw, read_file;	/* files read back from the device; only through the file */
 	uint64_t moved, shared, encoded, inlined, unmapped;	/* files with that bit */
+	uint64_t vanished;		/* contents that were gone though this clearing had not unlinked them */
 	uint64_t short_of;		/* objects that lack something performed-not-provable needs */
 };
 #define TALLY_INIT { .objects = 0 }
@@ -56,6 +57,7 @@ struct clear_measure {
 	bool full;		/* all of it; else random places */
 	bool blind;		/* the content was not seen before, or nothing shows that it would have been */
 	bool gone;		/* every object of the inventory is gone */
+	bool vanished;		/* of contents not by us: they may lie on another medium now */
 	bool guest;		/* the medium is what the host of a virtual machine lets it see */
 	uint64_t bad;		/* bytes that could not be read */
 	uint64_t hits;		/* known content that is readable, names and waybill's own copies apart */

@@ -19,7 +19,8 @@
 #define BATCH 128
 #define GATE_NS 60000000000LL
 
-struct object { uint64_t index; struct entry entry; };
+enum answer { ASKED, INTENDED, ENDED };
+struct object { uint64_t index; struct entry entry; enum answer answer; };
 
 struct erasing {
 	struct clearing *c;
@@ -80,7 +81,7 @@ static int send_object(struct erasing *x, const struct object *o, struct err *e)
 	return buf_finish(&b, e) < 0 ? -1 : wire_send(x->session->wire, WIRE_DATA, MSG_INVENTORY, b.data, b.len, e);
 }
 
-static const struct object *object_of(const struct erasing *x, uint64_t index)
+static struct object *object_of(struct erasing *x, uint64_t index)
 {
 	for (size_t i = 0; i < x->n; i++)
 		if (x->batch[i].index == index)
@@ -88,18 +89,36 @@ static const struct object *object_of(const struct erasing *x, uint64_t index)
 	return NULL;
 }
 
+/*
+ * Gone, and an earlier run had recorded that it would unlink it: it did.  Until then it was overwritten and read back, so that what anybody
+ * could have moved away was the pattern.
+ */
+static void own_unlink(const struct erasing *x, struct msg_erased *m)
+{
+	if (m->state != MSG_ERASE_ABSENT || clear_journal_state(x->journal, m->index) != JOURNAL_INTENDED)
+		return;
+	m->state = MSG_ERASE_DONE;
+	m->how = clear_journal_how(x->journal, m->index) | MSG_EH_UNLINKED;
+	m->bytes = clear_journal_bytes(x->journal, m->index);
+}
+
+/* One step of one object: what it answers depends on what it was asked. */
 static int take_result(struct erasing *x, const struct wire_frame *f, struct err *e)
 {
 	OWN(msg_erased_dispose) struct msg_erased m = { .index = 0 };
-	const struct object *o;
+	struct object *o;
 
 	if (f->type == MSG_PROBLEM)
 		return 0;
-	if (f->type != MSG_ERASED || msg_erased_decode(f->data, f->len, &m, e) < 0 || !(o = object_of(x, m.index)))
+	if (f->type != MSG_ERASED || msg_erased_decode(f->data, f->len, &m, e) < 0 || !(o = object_of(x, m.index)) || o->answer == ENDED ||
+	    (o->answer == INTENDED && m.state == MSG_ERASE_INTENDED))
 		return err_set(e, ERR_INTEGRITY, "host %s: the eraser's answer is not as the protocol says", x->session->host_name);
+	own_unlink(x, &m);
 	if (clear_journal_result(x->journal, &m, e) < 0)
 		return -1;
-	count_result(x, &o->entry, &m);
+	o->answer = m.state == MSG_ERASE_INTENDED ? INTENDED : ENDED;
+	if (o->answer == ENDED)
+		count_result(x, &o->entry, &m);
 	return 1;
 }
 
@@ -109,6 +128,7 @@ static int absent_batch(struct erasing *x, struct err *e)
 	for (size_t i = 0; i < x->n; i++) {
 		struct msg_erased m = { .index = x->batch[i].index, .state = MSG_ERASE_ABSENT, .text = (char *)(uintptr_t)"" };
 
+		own_unlink(x, &m);
 		if (clear_journal_result(x->journal, &m, e) < 0)
 			return -1;
 		count_result(x, &x->batch[i].entry, &m);
@@ -118,26 +138,10 @@ static int absent_batch(struct erasing *x, struct err *e)
 	return clear_journal_sync(x->journal, e);
 }
 
-static int do_batch(struct erasing *x, struct err *e)
+/* n answers, which are on the medium when 0. */
+static int take_results(struct erasing *x, size_t n, struct err *e)
 {
-	size_t answered = 0;
-
-	if (!x->n)
-		return 0;
-	if (!x->session)
-		return absent_batch(x, e);
-	if (clearing_still_approved(x->c, e) < 0)
-		return -1;
-	for (size_t i = 0; i < x->n; i++)
-		if (clear_journal_writing(x->journal, x->batch[i].index, e) < 0)
-			return -1;
-	if (clear_journal_sync(x->journal, e) < 0)
-		return -1;
-	sys_point("clear-writing");
-	for (size_t i = 0; i < x->n; i++)
-		if (send_object(x, &x->batch[i], e) < 0)
-			return -1;
-	while (answered < x->n) {
+	while (n) {
 		OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
 		int got = wire_recv(x->session->wire, WIRE_ACK, &f, e);
 
@@ -145,9 +149,53 @@ static int do_batch(struct erasing *x, struct err *e)
 			return err_set(e, ERR_TEMPORARY, "host %s: the eraser ended too early; run the same command again", x->session->host_name);
 		if (got < 0 || (got = take_result(x, &f, e)) < 0)
 			return -1;
-		answered += (size_t)got;
+		n -= (size_t)got;
 	}
-	if (clear_journal_sync(x->journal, e) < 0)
+	return clear_journal_sync(x->journal, e);
+}
+
+/* Objects that are to be unlinked already stay so: their end may be that they are gone. */
+static int put_writing(struct erasing *x, struct err *e)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (clear_journal_state(x->journal, x->batch[i].index) != JOURNAL_INTENDED &&
+		    clear_journal_writing(x->journal, x->batch[i].index, e) < 0)
+			return -1;
+	return clear_journal_sync(x->journal, e);
+}
+
+/* The intent is on the medium; only now may the eraser unlink. */
+static int unlink_all(struct erasing *x, struct err *e)
+{
+	size_t n = 0;
+
+	sys_point("clear-intended");
+	for (size_t i = 0; i < x->n; i++) {
+		OWN_BUF struct buf b = BUF_INIT;
+
+		if (x->batch[i].answer != INTENDED)
+			continue;
+		msg_number_encode(&b, x->batch[i].index);
+		if (buf_finish(&b, e) < 0 || wire_send(x->session->wire, WIRE_DATA, MSG_ERASE_UNLINK, b.data, b.len, e) < 0)
+			return -1;
+		n++;
+	}
+	return n ? take_results(x, n, e) : 0;
+}
+
+static int do_batch(struct erasing *x, struct err *e)
+{
+	if (!x->n)
+		return 0;
+	if (!x->session)
+		return absent_batch(x, e);
+	if (clearing_still_approved(x->c, e) < 0 || put_writing(x, e) < 0)
+		return -1;
+	sys_point("clear-writing");
+	for (size_t i = 0; i < x->n; i++)
+		if (send_object(x, &x->batch[i], e) < 0)
+			return -1;
+	if (take_results(x, x->n, e) < 0 || unlink_all(x, e) < 0)
 		return -1;
 	sys_point("clear-done");
 	for (size_t i = 0; i < x->n; i++)
@@ -178,6 +226,7 @@ static int each_object(struct erasing *x, struct err *e)
 
 		o->entry = (struct entry)ENTRY_INIT;
 		o->index = x->next;
+		o->answer = ASKED;
 		if ((got = inventory_next(&x->inventory, &o->entry, e)) < 0)
 			return -1;
 		if (got == 0)

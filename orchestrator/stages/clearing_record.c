@@ -201,6 +201,7 @@ static enum verdict dataset_verdict(const struct clearing *c, const struct clear
 		return clear_tally_verdict(&d->tally, d->objects);
 	measure = m->measure;
 	measure.gone = clear_tally_gone(&d->tally, d->objects);
+	measure.vanished = d->tally.vanished > 0;
 	return clear_measure_verdict(&measure, why);
 }
 

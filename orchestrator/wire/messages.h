@@ -36,6 +36,7 @@ enum msg_type {
 	MSG_PROBLEM = 41,	/* any role -> orchestrator: u8 err class, path, text: one entry failed, the role goes on */
 	MSG_INVENTORY = 50,	/* orchestrator -> erase on WIRE_DATA: varint index, entry (with scan) */
 	MSG_ERASED = 51,	/* erase -> orchestrator on WIRE_ACK: struct msg_erased */
+	MSG_ERASE_UNLINK = 165,	/* orchestrator -> erase on WIRE_DATA: varint index: that it will be unlinked is on record */
 	MSG_CHALLENGE = 70,	/* orchestrator -> challenge on WIRE_DATA: struct msg_challenge */
 	MSG_ANSWER = 71,	/* challenge -> orchestrator on WIRE_ACK: struct msg_answer, in the order of the questions */
 	/* changed blocks of large contents (messages_patch.c) */
@@ -148,7 +149,8 @@ enum msg_erase_state {		/* values stand in journals */
 	MSG_ERASE_ABSENT = 2,	/* was not there */
 	MSG_ERASE_CHANGED = 3,	/* no longer as inventoried: untouched */
 	MSG_ERASE_REFUSED = 4,	/* outside the scope, or linked from elsewhere: untouched */
-	MSG_ERASE_FAILED = 5	/* an error; may be partly overwritten */
+	MSG_ERASE_FAILED = 5,	/* an error; may be partly overwritten */
+	MSG_ERASE_INTENDED = 7	/* no end: all is done but its unlinking, which waits for MSG_ERASE_UNLINK */
 };
 enum msg_erase_how {		/* what was measured, as bits */
 	MSG_EH_OVERWRITTEN = 1, MSG_EH_SAME_EXTENTS = 2, MSG_EH_READ_RAW = 4, MSG_EH_READ_FILE = 8, MSG_EH_UNLINKED = 16,

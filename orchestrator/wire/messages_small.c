@@ -210,7 +210,7 @@ int msg_erased_decode(const void *p, size_t n, struct msg_erased *m, struct err 
 	text = view_bytes(&v, ERASED_TEXT_MAX, &len);
 	if (text && !(m->text = msg_clean((const char *)text, len)))
 		v.failed = true;
-	v.failed |= state < MSG_ERASE_DONE || state > MSG_ERASE_FAILED || how & ~(uint64_t)EH_KNOWN;
+	v.failed |= ((state < MSG_ERASE_DONE || state > MSG_ERASE_FAILED) && state != MSG_ERASE_INTENDED) || how & ~(uint64_t)EH_KNOWN;
 	if (msg_done_view(&v, "ERASED", e) < 0) {
 		msg_erased_dispose(m);
 		return -1;

@@ -118,9 +118,9 @@ static void ask(const struct entry *en)
 	child_send(&child, MSG_INVENTORY, &b);
 }
 
-/* The next result; its text is kept in reason. */
+/* The next message about an object; its text is kept in reason. */
 static char reason[2048];
-static struct msg_erased answer(uint64_t index)
+static struct msg_erased next_answer(void)
 {
 	OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
 	struct msg_erased r = { .text = NULL };
@@ -130,10 +130,35 @@ static struct msg_erased answer(uint64_t index)
 		fail_msg("no result: %s", e.text);
 	assert_int_equal(f.type, MSG_ERASED);
 	assert_int_equal(msg_erased_decode(f.data, f.len, &r, &e), 0);
-	assert_int_equal(r.index, index);
 	(void)snprintf(reason, sizeof(reason), "%s", r.text);
 	free(take_ptr(&r.text));
 	return r;
+}
+
+static void let_unlink(uint64_t index)
+{
+	struct buf b = BUF_INIT;
+
+	msg_number_encode(&b, index);
+	child_send(&child, MSG_ERASE_UNLINK, &b);
+}
+
+/* The end of an object; whatever wants to be unlinked may be. */
+static struct msg_erased answer(uint64_t index)
+{
+	static struct msg_erased ended[64];	/* that came before their turn: what is not unlinked ends earlier */
+
+	memset(ended, 0, index == 0 ? sizeof(ended) : 0);
+	while (!ended[index].state) {
+		struct msg_erased r = next_answer();
+
+		assert_true(r.index < 64);
+		if (r.state == MSG_ERASE_INTENDED)
+			let_unlink(r.index);
+		else
+			ended[r.index] = r;
+	}
+	return ended[index];
 }
 
 static struct msg_erased ask_one(const struct entry *en)
@@ -209,6 +234,58 @@ static void an_ordinary_file_is_overwritten_and_gone(void **state)
 	assert_true(r.bytes >= en.size);
 	assert_int_equal(r.bytes % 512, 0);
 	assert_false(there("secret"));
+	finish_clean();
+}
+
+static void nothing_is_unlinked_before_that_is_on_record(void **state)
+{
+	struct msg_erased r;
+	struct entry en;
+
+	(void)state;
+	put_file("secret", "the owner of flat 402 ", 5000);
+	put_file("other", "the owner of flat 403 ", 5000);
+	en = inventoried("secret");
+	begin(0);
+	ask(&en);
+	r = next_answer();
+	assert_int_equal(r.state, MSG_ERASE_INTENDED);
+	assert_true(r.how & MSG_EH_OVERWRITTEN);
+	assert_false(r.how & MSG_EH_UNLINKED);
+	en = inventoried("other");
+	ask(&en);
+	assert_int_equal(next_answer().state, MSG_ERASE_INTENDED);
+	assert_true(there("secret"));
+	assert_true(there("other"));
+	let_unlink(0);
+	r = next_answer();
+	assert_int_equal(r.index, 0);
+	assert_int_equal(r.state, MSG_ERASE_DONE);
+	assert_true(r.how & MSG_EH_UNLINKED);
+	assert_false(there("secret"));
+	assert_true(there("other"));
+	finish_clean();		/* the other one was never told to go */
+	assert_true(there("other"));
+}
+
+static void what_was_written_after_the_overwriting_is_not_unlinked(void **state)
+{
+	struct msg_erased r;
+	struct entry en;
+	OWN_FD int fd = -1;
+
+	(void)state;
+	put_file("secret", "the owner of flat 402 ", 5000);
+	en = inventoried("secret");
+	begin(0);
+	ask(&en);
+	assert_int_equal(next_answer().state, MSG_ERASE_INTENDED);
+	assert_true((fd = openat(rootfd, "secret", O_WRONLY | O_APPEND)) >= 0);
+	assert_int_equal(write(fd, "new", 3), 3);
+	let_unlink(0);
+	r = next_answer();
+	assert_int_equal(r.state, MSG_ERASE_CHANGED);
+	assert_true(there("secret"));
 	finish_clean();
 }
 
@@ -633,6 +710,8 @@ static void a_killed_agent_leaves_the_name_until_all_is_proven(void **state)
 	OWN_FRAME struct wire_frame f = WIRE_FRAME_INIT;
 	struct err e = ERR_INIT;
 
+	assert_int_equal(next_answer().state, MSG_ERASE_INTENDED);
+	let_unlink(0);
 	assert_true(wire_recv(child.wire, WIRE_ACK, &f, &e) <= 0);
 	assert_int_equal(child_reap(&child), 128 + SIGKILL);
 	assert_true(there("f"));
@@ -650,6 +729,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define L(f) cmocka_unit_test_setup_teardown(f, setup, teardown_loop)
 	const struct CMUnitTest tests[] = {
+		T(nothing_is_unlinked_before_that_is_on_record), T(what_was_written_after_the_overwriting_is_not_unlinked),
 		T(an_ordinary_file_is_overwritten_and_gone), L(on_ext4_nothing_is_left_on_the_device),
 		L(data_inside_the_inode_is_told_apart), L(blocks_in_a_journal_are_written_through),
 		L(shared_blocks_are_never_called_cleared), L(copy_on_write_is_never_called_cleared),
