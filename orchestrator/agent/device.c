@@ -141,6 +141,31 @@ bool device_guest(char out[DEVICE_WHY])
 	return false;
 }
 
+static void put_file(const struct stat *st, struct buf *b)
+{
+	buf_printf(b, " f:%ju:%u:%u", (uintmax_t)st->st_ino, major(st->st_dev), minor(st->st_dev));
+}
+
+char *device_where(const struct stat *st)
+{
+	OWN_BUF struct buf b = BUF_INIT, file = BUF_INIT;
+	OWN_FD int dir = -1;
+	struct stat backing;
+	char path[64];
+
+	(void)small_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b);
+	if (!S_ISBLK(st->st_mode)) {
+		put_file(st, &b);
+		return b.failed ? NULL : buf_take(&b);
+	}
+	buf_printf(&b, " b:%u:%u", major(st->st_rdev), minor(st->st_rdev));
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st->st_rdev), minor(st->st_rdev));
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0 && (small_file(dir, "loop/backing_file", &file) || small_file(dir, "../loop/backing_file", &file)) && stat(file.data, &backing) == 0)
+		put_file(&backing, &b);
+	return b.failed ? NULL : buf_take(&b);
+}
+
 bool device_flag(dev_t dev, const char *attribute)
 {
 	OWN_BUF struct buf b = BUF_INIT;

@@ -3,6 +3,7 @@
 #define DEVICE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -17,6 +18,11 @@ void device_model(dev_t dev, struct buf *out);
 /* True when this is a virtual machine: then a medium is what its host lets it see.  out says by what it was seen. */
 #define DEVICE_WHY 120
 bool device_guest(char out[DEVICE_WHY]);
+/*
+ * By what, besides serial number and content, a device or image is known again: "BOOT-ID b:MAJOR:MINOR", of a loop device with
+ * " f:INODE:MAJOR:MINOR" of its file after it; "BOOT-ID f:INODE:MAJOR:MINOR" of an image.  Owned by the caller; NULL: no memory.
+ */
+char *device_where(const struct stat *st);
 /* A 0/1 attribute of its queue ("rotational"); false where it has none. */
 bool device_flag(dev_t dev, const char *attribute);
 

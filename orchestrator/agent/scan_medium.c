@@ -177,7 +177,7 @@ static int measure(struct medium *m, struct err *e)
 	if (!m->facts.serial || !m->facts.fstype || !m->facts.note || !m->facts.uuid)
 		return err_sys(e, "%s", esc_s(m->path));
 	read_uuid(m, m->facts.uuid);
-	if (fstat(m->fd, &st) < 0)
+	if (fstat(m->fd, &st) < 0 || !(m->facts.where = device_where(&st)))
 		return err_sys(e, "%s", esc_s(m->path));
 	if (S_ISBLK(st.st_mode)) {
 		if (measure_device(m, &st, e) < 0)

@@ -12,14 +12,12 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sysmacros.h>
 
 #include "backing.h"
 #include "device.h"
 #include "digest.h"
 #include "esc.h"
 #include "fence.h"
-#include "io.h"
 #include "medium.h"
 #include "scope.h"
 #include "storage.h"
@@ -189,23 +187,6 @@ static char *model_of(const struct stat *st)
 	return b.len ? buf_take(&b) : strdup("");
 }
 
-/* By this, and by its serial number, it is known again. */
-static char *where_of(const struct stat *st)
-{
-	OWN_BUF struct buf b = BUF_INIT;
-	struct err ignored = ERR_INIT;
-
-	if (io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &b, &ignored) < 0)
-		buf_reset(&b);
-	if (b.data)
-		b.len = strcspn(b.data, "\n");
-	if (S_ISBLK(st->st_mode))
-		buf_printf(&b, " b:%u:%u", major(st->st_rdev), minor(st->st_rdev));
-	else
-		buf_printf(&b, " f:%ju:%u:%u", (uintmax_t)st->st_ino, major(st->st_dev), minor(st->st_dev));
-	return b.failed ? NULL : buf_take(&b);
-}
-
 static char *head_of(const struct wipe *x)
 {
 	size_t n = x->w.size < MSG_WIPE_HEAD ? (size_t)x->w.size : MSG_WIPE_HEAD;
@@ -239,7 +220,7 @@ static int tell(struct wipe *x, struct err *e)
 	m.serial = strdup(x->serials);
 	m.model = model_of(&x->w.st);
 	m.parts = parts.len ? buf_take(&parts) : strdup("");
-	m.where = where_of(&x->w.st);
+	m.where = device_where(&x->w.st);
 	m.head = head_of(x);
 	m.storage = storage.len ? buf_take(&storage) : strdup("");
 	if (!m.serial || !m.model || !m.parts || !m.where || !m.head || !m.storage)

@@ -35,6 +35,7 @@ struct clearing_medium {
 	uint64_t size;			/* bytes of all devices */
 	bool guest, flash;
 	bool covered;			/* its device is wiped as a whole: seen before, read back after */
+	bool known_again;		/* not so where a clearing goes on and nothing tells it from another medium */
 	bool beneath;			/* image files that are wiped lie on it */
 	char fstype[32];
 	char why_none[300];
@@ -110,6 +111,10 @@ int clearing_witnesses(struct clearing *c, struct err *e) MUST_CHECK;
 int clearing_canaries_remove(struct clearing *c, struct err *e) MUST_CHECK;
 /* Are the contents seen?  Then `clear probing`, canaries, and are they seen? */
 int clearing_control(struct clearing *c, struct err *e) MUST_CHECK;
+/* Of a clearing that goes on: is each medium the one that it was?  ERR_REFUSED names one that is not. */
+int clearing_media_again(struct clearing *c, struct err *e) MUST_CHECK;
+/* Of "where" (messages_wipe.h): numbers of devices hold until the next boot, the inode of an image holds longer. */
+bool clearing_same_place(const char *was, const char *now);
 /* What is still seen; m->measure but for gone. */
 int clearing_search(struct clearing *c, struct err *e) MUST_CHECK;
 /* control, canaries, residue, coverage, p_miss, media: as the certificate names them, set in done. */

@@ -206,21 +206,6 @@ static int another(const struct clearing_device *x, const char *what, struct err
 	return err_set(e, ERR_REFUSED, "%s is not the device that it was when the clearing began: %s", place_name(x->d.at.host, x->d.at.path, place), what);
 }
 
-/* Numbers of devices hold until the next boot; the inode of an image holds longer. */
-static bool same_place(const char *was, const char *now)
-{
-	size_t boot = strcspn(was, " "), n;
-
-	if (strncmp(was, now, boot + 1) == 0)
-		return strcmp(was, now) == 0;
-	was += boot;
-	now += strcspn(now, " ");
-	if (strncmp(was, " f:", 3) != 0)
-		return strncmp(now, " b:", 3) == 0;
-	n = 3 + strcspn(was + 3, ":");
-	return strncmp(was, now, n + 1) == 0;
-}
-
 /*
  * What is at its beginning: what was there, while nothing has been written there; else what this clearing writes, which nothing else holds.
  * Between the two, either.
@@ -248,7 +233,7 @@ static int check_same(const struct clearing_device *x, const struct row *r, stru
 		return another(x, "its serial number is another", e);
 	if (x->facts.size != r->size)
 		return another(x, "its size is another", e);
-	return same_place(r->where, x->facts.where) ? 0 : another(x, "its device number or inode is another", e);
+	return clearing_same_place(r->where, x->facts.where) ? 0 : another(x, "its device number or inode is another", e);
 }
 
 static int wipe(struct clearing *c, size_t i, struct err *e)

@@ -44,7 +44,7 @@ struct clearing_medium *clearing_medium_add(struct clearing *c, const char *host
 	c->media = grown;
 	m = &c->media[c->nmedia];
 	*m = (struct clearing_medium){ .host = host, .datasets = calloc(c->n, sizeof(bool)), .rows = json_array(), .control = json_null(),
-		.hits = json_array(), .bad = json_array() };
+		.hits = json_array(), .bad = json_array(), .known_again = true };
 	if (!m->datasets) {
 		(void)err_sys(e, "clear");
 		return NULL;
@@ -81,7 +81,7 @@ static int add_device(struct clearing *c, struct clearing_medium *m, const struc
 	m->guest |= (f->flags & MSG_MEDIUM_GUEST) != 0;
 	m->flash |= (f->flags & MSG_MEDIUM_BLOCK) && !(f->flags & MSG_MEDIUM_ROTATIONAL);
 	(void)snprintf(m->fstype, sizeof(m->fstype), "%s", f->fstype);
-	(void)json_array_append_new(m->rows, json_pack("{s:s,s:s,s:s,s:I,s:s,s:i,s:b,s:b,s:s}", "device", shown, "serial", f->serial, "uuid", f->uuid, "size",
+	(void)json_array_append_new(m->rows, json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:i,s:b,s:b,s:s}", "device", shown, "serial", f->serial, "uuid", f->uuid, "where", f->where, "size",
 	    (json_int_t)f->size, "filesystem", f->fstype, "sector", (int)f->sector, "rotational", (f->flags & MSG_MEDIUM_ROTATIONAL) != 0,
 	    "guest", (f->flags & MSG_MEDIUM_GUEST) != 0, "guest_by", f->note));
 	m->reads = reads_for(c->r, m->size);

@@ -52,17 +52,68 @@ static int take(const struct clearing *c, struct clearing_medium *m, const struc
 	return list_hits(c, m, x, e);
 }
 
+/* Numbers of devices hold until the next boot; the inode of an image holds longer. */
+bool clearing_same_place(const char *was, const char *now)
+{
+	size_t boot = strcspn(was, " "), n;
+
+	if (strncmp(was, now, boot + 1) == 0)
+		return strcmp(was, now) == 0;
+	was += boot;
+	now += strcspn(now, " ");
+	if (strncmp(was, " f:", 3) != 0)
+		return strncmp(now, " b:", 3) == 0;
+	n = 3 + strcspn(was + 3, ":");
+	return strncmp(was, now, n + 1) == 0;
+}
+
+static const char *word(const json_t *row, const char *key)
+{
+	const char *s = json_string_value(json_object_get(row, key));
+
+	return s ? s : "";
+}
+
 /* Names of devices change with a boot: what is searched must be what the objects lay on. */
 static int same_medium(const struct clearing_medium *m, size_t i, const struct msg_medium *now, struct err *e)
 {
 	const json_t *row = json_array_get(m->rows, i);
-	const char *serial = json_string_value(json_object_get(row, "serial")), *uuid = json_string_value(json_object_get(row, "uuid"));
+	const char *what = NULL;
 
-	if (serial && uuid && strcmp(serial, now->serial) == 0 && strcmp(uuid, now->uuid) == 0 &&
-	    (uint64_t)json_integer_value(json_object_get(row, "size")) == now->size)
+	if (strcmp(word(row, "serial"), now->serial) != 0)
+		what = "serial number";
+	else if (strcmp(word(row, "uuid"), now->uuid) != 0)
+		what = "UUID of its file system";
+	else if ((uint64_t)json_integer_value(json_object_get(row, "size")) != now->size)
+		what = "size";
+	else if (!clearing_same_place(word(row, "where"), now->where))
+		what = "device number, or the file behind it,";
+	if (!what)
 		return 0;
-	err_set(e, ERR_REFUSED, "host %s: %s is another medium than when the clearing began (serial number, UUID or size differ)", m->host, m->device[i]);
+	err_set(e, ERR_REFUSED, "host %s: %s is another medium than when the clearing began: its %s differs", m->host, m->device[i], what);
 	return err_hint(e, "attach the medium under that name again, then run the same command");
+}
+
+static int look_again(struct clearing *c, struct clearing_medium *m, size_t i, struct err *e)
+{
+	OWN_SCAN struct scan s = SCAN_INIT;
+
+	if (scan_open(&s, c->r, m->host, NULL, m->device[i], false, e) < 0 || scan_look(&s, e) < 0)
+		return e->class == ERR_UNVERIFIED ? err_set(e, ERR_REFUSED, "host %s: %s cannot be looked at", m->host, m->device[i]) : -1;
+	if (s.n != 1)
+		return err_set(e, ERR_REFUSED, "host %s: %s is not there", m->host, m->device[i]);
+	/* Where nothing tells it from another, and somebody could have exchanged it meanwhile, nothing is claimed of it. */
+	m->known_again &= *word(json_array_get(m->rows, i), "serial") || *word(json_array_get(m->rows, i), "uuid");
+	return same_medium(m, i, &s.media[0].medium, e);
+}
+
+int clearing_media_again(struct clearing *c, struct err *e)
+{
+	for (size_t k = 0; k < c->nmedia; k++)
+		for (size_t i = 0; !c->media[k].covered && i < c->media[k].ndevices; i++)
+			if (look_again(c, &c->media[k], i, e) < 0)
+				return -1;
+	return 0;
 }
 
 static int search_device(const struct clearing *c, struct clearing_medium *m, size_t i, const uint8_t *seed, struct err *e)
@@ -83,7 +134,7 @@ static int search_device(const struct clearing *c, struct clearing_medium *m, si
 
 static int search_medium(const struct clearing *c, struct clearing_medium *m, const uint8_t *seed, struct err *e)
 {
-	m->measure = (struct clear_measure){ .raw = true, .direct = true, .full = m->reads == 0, .blind = m->blind, .guest = m->guest };
+	m->measure = (struct clear_measure){ .raw = m->known_again, .direct = true, .full = m->reads == 0, .blind = m->blind, .guest = m->guest };
 	for (size_t i = 0; i < m->ndevices; i++) {
 		if (search_device(c, m, i, seed, e) == 0)
 			continue;

@@ -79,8 +79,9 @@ static int take_medium(struct scan *s, const struct wire_frame *f, struct err *e
 	x->medium.fstype = escaped(x->medium.fstype);
 	x->medium.note = escaped(x->medium.note);
 	x->medium.uuid = escaped(x->medium.uuid);
+	x->medium.where = escaped(x->medium.where);
 	x->settled = strdup("");
-	return x->medium.serial && x->medium.fstype && x->medium.note && x->medium.uuid && x->settled ? 0 : err_sys(e, "media");
+	return x->medium.serial && x->medium.fstype && x->medium.note && x->medium.uuid && x->medium.where && x->settled ? 0 : err_sys(e, "media");
 }
 
 /* Room for one more, by powers of two. */

@@ -151,7 +151,7 @@ static int resume(struct run *r, struct clearing *c, struct err *e)
 	res = same_inventories(r, c, j, e) < 0 ? -1 : clearing_media_load(c, j, e);
 	json_decref(j);
 	/* The witnesses are taken again, by the key of the beginning. */
-	if (res < 0 || ((clearing_searches(c) || has_devices(c)) && clearing_key_load(c, e) < 0) ||
+	if (res < 0 || clearing_media_again(c, e) < 0 || ((clearing_searches(c) || has_devices(c)) && clearing_key_load(c, e) < 0) ||
 	    (clearing_searches(c) && clearing_witnesses(c, e) < 0) || clearing_devices_look(c, false, e) < 0)
 		return -1;
 	log_info("clearing was interrupted; it goes on with what is left");

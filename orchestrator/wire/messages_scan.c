@@ -79,6 +79,7 @@ void msg_medium_dispose(struct msg_medium *m)
 	free(m->fstype);
 	free(m->note);
 	free(m->uuid);
+	free(m->where);
 	*m = (struct msg_medium){ .path = NULL };
 }
 
@@ -89,6 +90,7 @@ void msg_medium_encode(struct buf *b, const struct msg_medium *m)
 	msg_put_text(b, m->fstype);
 	msg_put_text(b, m->note);
 	msg_put_text(b, m->uuid);
+	msg_put_text(b, m->where);
 	buf_put_varint(b, m->size);
 	buf_put_varint(b, m->sector);
 	buf_put_varint(b, m->flags);
@@ -104,6 +106,7 @@ int msg_medium_decode(const void *p, size_t n, struct msg_medium *m, struct err 
 	m->fstype = msg_text(&v, TEXT_MAX);
 	m->note = msg_text(&v, TEXT_MAX);
 	m->uuid = msg_text(&v, TEXT_MAX);
+	m->where = msg_text(&v, TEXT_MAX);
 	m->size = view_varint(&v);
 	sector = view_varint(&v);
 	flags = view_varint(&v);

@@ -53,6 +53,7 @@ enum msg_medium_flag {
 struct msg_medium {
 	char *path, *serial, *fstype, *note;	/* owned after decode */
 	char *uuid;				/* of the file system that begins there, hex; "" = none is known; owned after decode */
+	char *where;				/* as that of msg_wipe_facts; owned after decode */
 	uint64_t size;				/* bytes */
 	uint32_t sector;			/* logical sector in bytes */
 	uint32_t flags;				/* enum msg_medium_flag */

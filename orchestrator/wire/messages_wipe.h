@@ -33,7 +33,7 @@ struct msg_wipe_facts {
 	char *serial, *model;		/* owned after decode; "" = not known */
 	char *parts;			/* owned: nodes on which a file system of it may begin, escaped, a line each (medium.h) */
 	char *storage;			/* owned: words, as the fact storage */
-	char *where;			/* owned: "BOOT-ID b:MAJOR:MINOR" of a device, "BOOT-ID f:INODE:MAJOR:MINOR" of an image */
+	char *where;			/* owned: where it is known again (device_where) */
 	char *head;			/* owned: SHA-256 in hex of its first 128 KiB, "" where they cannot be read */
 };
 void msg_wipe_facts_dispose(struct msg_wipe_facts *m);

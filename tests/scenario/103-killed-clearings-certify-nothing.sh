@@ -12,18 +12,54 @@ host old
 disk=$TOP/disk.img m=$TOP/data loop=''
 trap 'rc=$?; umount -l "$m" 2>/dev/null; [ -z "$loop" ] || losetup -d "$loop" 2>/dev/null; (exit $rc); scenario_end' EXIT
 mkdir "$m"
-struck=0 round=0
-while [ "$struck" -lt "$kills" ] && [ "$round" -lt $((kills * 3)) ]; do
-	round=$((round + 1)) name=r$round
+fresh() {	# NAME: a medium with contents, copied and authorized
 	truncate -s 0 "$disk"; truncate -s 24M "$disk"
 	loop=$(losetup -f --show "$disk") || skip 'no free loop device'
 	mkfs.ext4 -q "$loop" && mount "$loop" "$m" || skip 'no mkfs.ext4, or no mounting here'
 	rmdir "$m/lost+found"; mkdir "$m/src"
-	for i in $(seq 60); do for k in $(seq 30); do echo "round $round file $i line $k: nobody shall read this"; done >"$m/src/file-number-$i"; done
-	PLAN=$name MORE='clear: {require: unknown}' retirement "old:$m/src" >"$TOP/$name.yaml"
-	expect 3 run "$TOP/$name.yaml"
-	expect 0 approve "$name" clear --as zhang --key "$KEYS/zhang"
-	expect 0 approve "$name" clear --as li --key "$KEYS/li"
+	for i in $(seq 60); do for k in $(seq 30); do echo "$1 file $i line $k: nobody shall read this"; done >"$m/src/file-number-$i"; done
+	PLAN=$1 MORE='clear: {require: unknown}' retirement "old:$m/src" >"$TOP/$1.yaml"
+	expect 3 run "$TOP/$1.yaml"
+	expect 0 approve "$1" clear --as zhang --key "$KEYS/zhang"
+	expect 0 approve "$1" clear --as li --key "$KEYS/li"
+}
+killed_at() { WAYBILL_FAULT=$2 timeout 100 "$WAYBILL" -C "$WS" run "$TOP/$1.yaml" >"$OUT" 2>"$ERR" </dev/null; [ $? = 137 ] || fail "no kill at $2: $(cat "$ERR")"; }
+verdict_of() { expect 0 --json certificate "$1"; jq -r .verdict "$OUT"; }
+
+part 'killed when all is unlinked and only the intent is on record: cleared by us all the same'
+fresh intent
+killed_at intent write@journal:3:kill
+[ -z "$(find "$m/src" -mindepth 1 2>/dev/null)" ] || fail 'nothing was unlinked: this test shows nothing'
+expect 0 run "$TOP/intent.yaml"
+case $(verdict_of intent) in cleared-*) ;; *) fail "the verdict is $(jq -r .verdict "$OUT")" ;; esac
+umount "$m"; losetup -d "$loop"
+
+part 'a file that was moved to another medium meanwhile is not cleared, though nothing of it is left here'
+fresh moved
+killed_at moved point@clear-writing:1:kill
+cp -p "$m/src/file-number-7" "$TOP/moved-away"; shred -u "$m/src/file-number-7"
+expect 0 run "$TOP/moved.yaml"
+same_text unknown "$(verdict_of moved)" 'verdict'
+umount "$m"; losetup -d "$loop"
+
+part 'all of it on another medium at the same path: unknown; another medium under the same name: refused'
+fresh other
+killed_at other point@clear-intended:1:kill
+cp "$disk" "$TOP/clone.img"; cp -a "$m/src" "$TOP/kept"; umount "$m"; losetup -d "$loop"
+losetup "$loop" "$TOP/clone.img" && mount "$loop" "$m" || skip 'the loop device is somebody else'"'"'s now'
+expect 6 run "$TOP/other.yaml"
+says "$ERR" 'is another medium than when the clearing began'
+umount "$m"; losetup -d "$loop"; losetup "$loop" "$disk" || skip 'the loop device is somebody else'"'"'s now'
+truncate -s 24M "$TOP/second.img"; mkfs.ext4 -q "$TOP/second.img"; mount -o loop "$TOP/second.img" "$m"; cp -a "$TOP/kept" "$m/src"
+expect 0/6 run "$TOP/other.yaml"
+[ "$(find "$m/src" -type f | wc -l)" = 60 ] || fail 'what lies on another medium was destroyed'
+if [ "$RC" = 0 ]; then case $(verdict_of other) in cleared-*) fail 'cleared, and the objects lie on another medium' ;; esac; fi
+umount "$m"; losetup -d "$loop"; loop=''
+
+struck=0 round=0
+while [ "$struck" -lt "$kills" ] && [ "$round" -lt $((kills * 3)) ]; do
+	round=$((round + 1)) name=r$round
+	fresh "$name"
 	for try in 1 2 3; do
 		"$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
 		SCENARIO_PIDS+=("$pid")

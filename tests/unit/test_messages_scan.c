@@ -28,7 +28,7 @@ static void what_is_sent_is_what_is_read(void **state)
 	OWN_BUF struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
 	struct msg_scan_begin in = { .witnesses = 7, .flags = 3, .hits_max = 9, .reads = 300, .key = "k", .seed = "s" }, out;
-	struct msg_medium medium = { .path = TEXT("/dev/x"), .serial = TEXT("S"), .fstype = TEXT("ext4"), .note = TEXT(""), .uuid = TEXT("ab"), .size = 1 << 20,
+	struct msg_medium medium = { .path = TEXT("/dev/x"), .serial = TEXT("S"), .fstype = TEXT("ext4"), .note = TEXT(""), .uuid = TEXT("ab"), .where = TEXT("b b:7:0"), .size = 1 << 20,
 		.sector = 512, .flags = 5 }, m;
 
 	(void)state;
