@@ -252,6 +252,7 @@ int pass_commit(struct pass *p, struct err *e)
 {
 	OWN(output_dispose) struct output o = { .scan_file = ATOMIC_FILE_INIT };
 	OWN_BUF struct buf index = BUF_INIT;
+	int64_t began = clock_mono_ns();
 	json_t *facts;
 
 	if (open_output(p, &o, e) < 0 || write_entries(p, &o, e) < 0 ||
@@ -271,6 +272,8 @@ int pass_commit(struct pass *p, struct err *e)
 	}
 	if (record(p, &o, facts, e) < 0)
 		return -1;
+	log_debug("%s: manifest of %" PRIu64 " entries written and committed in %.2f s", p->d->name, p->result.totals.entries,
+	    (double)(clock_mono_ns() - began) / 1e9);
 	drop_old_scan(p);
 	if (resend_healed(p->r, p->d->name, e) < 0)
 		return -1;
