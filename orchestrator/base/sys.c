@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define RULES_MAX 16
-enum { FAULT_KILL = 0, FAULT_SHORT = -1 };
+enum { FAULT_KILL = 0, FAULT_SHORT = -1, FAULT_STOP = -2, FAULT_MUTE = -3, FAULT_COUNT = -4 };
 
 struct rule {
 	char call[16], site[16];	/* site empty: any */
@@ -28,12 +28,21 @@ static int errno_of(const char *name)
 {
 	static const struct { const char *name; int value; } table[] = {
 		{ "EIO", EIO }, { "ENOSPC", ENOSPC }, { "EDQUOT", EDQUOT }, { "EACCES", EACCES }, { "EPERM", EPERM },
-		{ "EROFS", EROFS }, { "EINVAL", EINVAL }, { "ENOENT", ENOENT }, { "kill", FAULT_KILL }, { "short", FAULT_SHORT } };
+		{ "EROFS", EROFS }, { "EINVAL", EINVAL }, { "ENOENT", ENOENT }, { "kill", FAULT_KILL }, { "short", FAULT_SHORT },
+		{ "stop", FAULT_STOP }, { "mute", FAULT_MUTE }, { "count", FAULT_COUNT } };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(name, table[i].name) == 0)
 			return table[i].value;
 	return EIO;
+}
+
+/* How many calls each rule with "count" has seen: where the moments of a run lie. */
+static void tell_counts(void)
+{
+	for (int i = 0; i < rule_count; i++)
+		if (rules[i].err == FAULT_COUNT)
+			(void)fprintf(stderr, "fault: %ld of %s\n", -atomic_load(&rules[i].left), rules[i].call);
 }
 
 static void load_rules(void)
@@ -53,11 +62,41 @@ static void load_rules(void)
 			(void)snprintf(r->site, sizeof(r->site), "%.15s", at ? at : "");
 			atomic_store(&r->left, n);
 			r->err = errno_of(what);
+			if (r->err == FAULT_COUNT) {
+				atomic_store(&r->left, 0);
+				(void)atexit(tell_counts);
+			}
 			rule_count++;
 		}
 		s = strchr(s, ',');
 		s = s ? s + 1 : NULL;
 	}
+}
+
+/* What a rule whose turn has come does; the errno, or 0: the call goes on. */
+static int act(const struct rule *r, size_t *n)
+{
+	switch (r->err) {
+	case FAULT_KILL:
+		(void)kill(getpid(), SIGKILL);
+		return 0;
+	case FAULT_STOP:
+		(void)kill(getpid(), SIGSTOP);
+		return 0;
+	case FAULT_SHORT:
+		if (n && *n > 1)
+			*n /= 2;
+		return 0;
+	case FAULT_MUTE: case FAULT_COUNT:
+		return 0;
+	default:
+		return r->err;
+	}
+}
+
+static bool meant(const struct rule *r, const char *call, const char *site)
+{
+	return (strcmp(r->call, call) == 0 || strcmp(r->call, "any") == 0) && strncmp(site, r->site, strlen(r->site)) == 0;
 }
 
 /*
@@ -68,20 +107,11 @@ static bool strikes_bytes(const char *call, const char *site, size_t *n)
 {
 	pthread_once(&once, load_rules);
 	for (int i = 0; i < rule_count; i++) {
-		struct rule *r = &rules[i];
+		int err;
 
-		if (strcmp(r->call, call) != 0 || strncmp(site, r->site, strlen(r->site)) != 0)
+		if (!meant(&rules[i], call, site) || atomic_fetch_sub(&rules[i].left, 1) != 1 || (err = act(&rules[i], n)) == 0)
 			continue;
-		if (atomic_fetch_sub(&r->left, 1) != 1)
-			continue;
-		if (r->err == FAULT_KILL)
-			(void)kill(getpid(), SIGKILL);
-		if (r->err == FAULT_SHORT) {
-			if (n && *n > 1)
-				*n /= 2;
-			continue;
-		}
-		errno = r->err;
+		errno = err;
 		return true;
 	}
 	return false;
@@ -109,16 +139,30 @@ ssize_t sys_pread(const char *site, int fd, void *p, size_t n, off_t at)
 	return strikes_bytes("read", site, &n) ? -1 : pread(fd, p, n, at);
 }
 
-static int counted(int r)
+/* A disk that lies: syncs from a rule's turn on do nothing. */
+static bool muted(const char *site)
 {
+	for (int i = 0; i < rule_count; i++)
+		if (rules[i].err == FAULT_MUTE && meant(&rules[i], "fsync", site) && atomic_load(&rules[i].left) <= 0)
+			return true;
+	return false;
+}
+
+static int sync_by(int (*call)(int), const char *site, int fd)
+{
+	int r;
+
+	if (strikes("fsync", site))
+		return -1;
+	r = muted(site) ? 0 : call(fd);
 	if (r == 0)
 		atomic_fetch_add(&syncs, 1);
 	return r;
 }
 
-int sys_fsync(const char *site, int fd) { return strikes("fsync", site) ? -1 : counted(fsync(fd)); }
-int sys_fdatasync(const char *site, int fd) { return strikes("fsync", site) ? -1 : counted(fdatasync(fd)); }
-int sys_syncfs(const char *site, int fd) { return strikes("fsync", site) ? -1 : counted(syncfs(fd)); }
+int sys_fsync(const char *site, int fd) { return sync_by(fsync, site, fd); }
+int sys_fdatasync(const char *site, int fd) { return sync_by(fdatasync, site, fd); }
+int sys_syncfs(const char *site, int fd) { return sync_by(syncfs, site, fd); }
 
 int sys_renameat(const char *site, int olddir, const char *old, int newdir, const char *newname)
 {

@@ -2,8 +2,11 @@
  * sys - the seam for injected faults.
  *
  * Calls whose failure decides about somebody's data go through here.  WAYBILL_FAULT="fsync:3:EIO" in the environment
- * makes the 3rd fsync of the process fail with EIO; several rules are separated by commas; "kill" instead of an errno
- * ends the process with SIGKILL before the call, "short" lets a read or write move only half of its bytes.  A rule may name a prefix of call sites: "write@store:2:ENOSPC".
+ * makes the 3rd fsync of the process fail with EIO; several rules are separated by commas.  Calls are write, fsync, rename, read,
+ * unlink, point, or any.  Instead of an errno: "kill" ends the process with SIGKILL before the call, "stop" stops it there until
+ * SIGCONT, "short" lets a read or write move only half of its bytes, "mute" lets this fsync and all that follow do nothing and
+ * succeed, "count" says at the end on standard error how many such calls there were.  A rule may name a prefix of call sites:
+ * "write@store:2:ENOSPC".
  * Without the variable each wrapper costs one predictable branch.
  */
 #ifndef SYS_H

@@ -6,12 +6,16 @@
 
 #include "log.h"
 
+#define LOOK_NS 500000000L
+
 struct run_limit {
 	struct run *r;
 	struct state *state;		/* a handle of its own: another thread */
 	uint64_t rate;			/* under r->lock, as is */
 	bool frozen;
-	atomic_bool stop;
+	pthread_mutex_t lock;		/* of stop */
+	pthread_cond_t ended;
+	bool stop;
 	pthread_t thread;
 	bool running;
 };
@@ -71,13 +75,25 @@ static void look(struct run_limit *l)
 
 static void *watch(void *arg)
 {
-	const struct timespec nap = { 0, 500000000 };
 	struct run_limit *l = arg;
 
-	while (!atomic_load(&l->stop)) {
+	pthread_mutex_lock(&l->lock);
+	while (!l->stop) {
+		struct timespec until;
+
+		pthread_mutex_unlock(&l->lock);
 		look(l);
-		(void)nanosleep(&nap, NULL);
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_mutex_lock(&l->lock);
+		if (!l->stop)	/* woken by the end: a run that is over does not wait for the next look */
+			(void)pthread_cond_timedwait(&l->ended, &l->lock, &until);
 	}
+	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
 
@@ -90,7 +106,8 @@ void limit_open(struct run *r)
 		return;
 	l->r = r;
 	l->rate = r->plan->limits.bandwidth;
-	atomic_init(&l->stop, false);
+	(void)pthread_mutex_init(&l->lock, NULL);
+	(void)pthread_cond_init(&l->ended, NULL);
 	r->limit = l;
 	if (limit_wish(r->w, r->plan->name, l->rate, &e) < 0 || workspace_state(r->w, &l->state, &e) < 0 ||
 	    pthread_create(&l->thread, NULL, watch, l) != 0)
@@ -105,9 +122,14 @@ void limit_close(struct run *r)
 
 	if (!l)
 		return;
-	atomic_store(&l->stop, true);
+	pthread_mutex_lock(&l->lock);
+	l->stop = true;
+	pthread_cond_signal(&l->ended);
+	pthread_mutex_unlock(&l->lock);
 	if (l->running)
 		(void)pthread_join(l->thread, NULL);
+	(void)pthread_cond_destroy(&l->ended);
+	(void)pthread_mutex_destroy(&l->lock);
 	state_close(l->state);
 	free(l);
 	r->limit = NULL;

@@ -5,6 +5,7 @@
 #include "pass_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -234,10 +235,25 @@ static int start_flush(struct pass *p, struct err *e)
 	return target_flush(&p->target, batch->token, e);
 }
 
+/* Stored bytes between two acknowledgements. */
+static uint64_t flush_bytes(void)
+{
+	static uint64_t bytes;
+	const char *s;
+
+	if (!bytes) {
+		s = getenv("WAYBILL_FLUSH");
+		bytes = s ? strtoull(s, NULL, 10) : 0;
+		if (!bytes || bytes > FLUSH_BYTES)
+			bytes = FLUSH_BYTES;
+	}
+	return bytes;
+}
+
 int pass_flush(struct pass *p, bool force, bool wait, struct err *e)
 {
 	uint64_t wait_for = 0, done;
-	bool due = p->stored_since >= FLUSH_BYTES || p->row_count >= FLUSH_ROWS ||
+	bool due = p->stored_since >= flush_bytes() || p->row_count >= FLUSH_ROWS ||
 	    (p->row_count && clock_mono_ns() - p->flushed_at > FLUSH_NS);
 
 	if ((force || due) && start_flush(p, e) < 0)

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "clock.h"
+#include "sys.h"
 
 #define LAST_WORDS_NS 2000000000LL
 
@@ -156,6 +157,7 @@ int wire_get_frame(struct wire *w, struct input *in, struct header *h, uint8_t *
 	}
 	if (checksum(raw, p, h->len) != get_le32(raw + 8))
 		return bad_frame(w, e);
+	sys_point("frame");
 	*data = take_ptr(&p);
 	return 1;
 }
