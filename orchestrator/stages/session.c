@@ -292,8 +292,10 @@ int session_finish(struct session *s, struct msg_done *done, struct err *e)
 		return err_set(e, ERR_TEMPORARY, "host %s: the agent ended without its end record; run the same command again",
 		    s->host_name);
 	close_wire(s);
-	if (channel_close(take_ptr(&s->channel), &status, &tail, e) < 0)
+	if (channel_close(take_ptr(&s->channel), &status, &tail, e) < 0) {
+		note_loss(s, e);	/* between the end record and the end of the channel */
 		return -1;
+	}
 	if (status != 0)
 		return err_set(e, ERR_PERMANENT, "host %s: the agent ended with status %d: %s", s->host_name, status,
 		    proc_first_line(&tail, line));

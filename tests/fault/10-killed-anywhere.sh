@@ -17,13 +17,11 @@ seam_calls "$WAYBILL" -C "$WS" run "$TOP/whole.yaml"
 rm -rf "$WS" "$DST"
 
 victims() {
-	local host=new pid
-	case $1 in source-*) host=old ;; esac
 	case $1 in
-	*-connection) sshd__children "${SSHD_PID[$host]}" ;;
-	*) for pid in $(sshd__descendants "${SSHD_PID[$host]}"); do
-		{ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q "agent.* --root" && echo "$pid"
-	done ;;
+	source-agent) pgrep -f "agent.* --root $TOP/src( |\$)" ;;
+	target-agent) pgrep -f "agent.* --root $DST( |\$)" ;;
+	source-connection) pgrep -P "${SSHD_PID[old]}" ;;
+	target-connection) pgrep -P "${SSHD_PID[new]}" ;;
 	esac
 }
 
@@ -35,7 +33,7 @@ kill_another() {
 		if [ -n "$pids" ] && kill -9 $pids 2>/dev/null; then struck; pids=found; fi
 		kill -CONT "$run"
 		[ "$pids" != found ] || return 0
-		sleep 0.02	# its state has changed by then, or it is seen stopped once more
+		nap 0.03	# its state has changed by then, or it is seen stopped once more
 	done
 }
 
@@ -57,7 +55,7 @@ strike() {
 	told "kill -9 of $kind at call $n of $CALLS or later$([ "$again" != 0 ] || echo ", and of the orchestrator $((DICE + 1)) calls later")"
 	WAYBILL_FAULT=$rules "$WAYBILL" -C "$WS" run "$TOP/$PLAN.yaml" >"$OUT" 2>"$ERR" </dev/null & run=$!
 	[ "$kind" = orchestrator ] || kill_another "$run"
-	while stopped "$run"; do kill -CONT "$run"; sleep 0.02; done
+	while stopped "$run"; do kill -CONT "$run"; nap 0.03; done
 	wait "$run" 2>/dev/null; rc=$?
 	case $rc in
 	0) ;;

@@ -24,15 +24,22 @@ seam_calls() {
 	[ "${CALLS:-0}" -gt 50 ] || fail "no number of calls: $(tail -n 3 "$ERR")"
 }
 
+
 # In state T, or gone.
 stopped() {
 	local line
 	while { read -r line <"/proc/$1/stat"; } 2>/dev/null; do
 		line=${line##*) }
 		case ${line%% *} in T) return 0 ;; Z) return 1 ;; esac
-		sleep 0.01
+		nap 0.03
 	done
 	return 1
+}
+
+# A sleep without a process of its own.
+nap() {
+	[ -p "$TOP/nap" ] || mkfifo "$TOP/nap"
+	read -r -t "$1" <>"$TOP/nap"
 }
 
 dice() { DICE=$(((RANDOM * 32768 + RANDOM) % $1)); }
