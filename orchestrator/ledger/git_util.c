@@ -60,7 +60,7 @@ int git_fail(struct err *e, int rc, const char *fmt, ...)
 	    g && g->message ? strlen(g->message) : 15);
 	err_set(e, class_of(rc, g), "ledger: %s: %s", what, said);
 	git_error_clear();
-	return -1;
+	return e->class == ERR_INTEGRITY ? err_hint(e, "git fsck in ledger.git says more; a copy of the ledger has what is damaged") : -1;
 }
 
 static bool is_name_char(char c, bool dash_first)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "esc.h"
+#include "loose_check.h"
 
 struct history { git_repository *repo; };
 
@@ -45,6 +46,11 @@ int history_open(struct history **out, const char *dir, struct err *e)
 		const git_error *g = git_error_last();
 
 		err_set(e, ERR_USAGE, "%s is no git repository (%s)", esc_s(dir), g ? esc_s(g->message) : "unknown");
+		history_close(h);
+		return -1;
+	}
+	if ((r = loose_check_install(h->repo)) < 0) {
+		(void)fail(e, r, dir);
 		history_close(h);
 		return -1;
 	}

@@ -1,5 +1,6 @@
 #include "esc.h"
 #include "ledger_private.h"
+#include "loose_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +53,7 @@ int ledger_open(struct ledger **out, const char *dir, struct err *e)
 		return err_set(e, ERR_USAGE, "%s is no ledger; `waybill init` makes one", esc_s(dir));
 	if (rc < 0)
 		return git_fail(e, rc, "open %s", esc_s(dir));
-	if (!usable(l))
+	if (!usable(l) || loose_check_install(l->repo) < 0)
 		return git_fail(e, -1, "open %s", esc_s(dir));
 	*out = take_ptr(&l);
 	return 0;

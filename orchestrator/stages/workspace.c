@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "esc.h"
 #include "io.h"
@@ -47,6 +48,9 @@ static int open_parts(struct workspace *w, struct err *e)
 	w->dirfd = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->dirfd < 0)
 		return err_sys(e, "open the workspace %s", esc_s(w->dir));
+	/* What lay in them is found out again, or missed by whoever needs it. */
+	(void)mkdirat(w->dirfd, "scan", 0700);
+	(void)mkdirat(w->dirfd, "log", 0700);
 	w->scanfd = openat(w->dirfd, "scan", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->scanfd < 0)
 		return err_sys(e, "open %s/scan", esc_s(w->dir));
@@ -57,8 +61,13 @@ static int open_parts(struct workspace *w, struct err *e)
 		return -1;
 	if (asprintf(&ledger, "%s/ledger.git", w->dir) < 0 || asprintf(&store, "%s/store", w->dir) < 0)
 		return err_sys(e, "workspace");
-	if (ledger_open(&w->ledger, ledger, e) < 0 || store_open(&w->store, configured ? configured : store, e) < 0)
+	if (ledger_open(&w->ledger, ledger, e) < 0)
 		return -1;
+	if (store_open(&w->store, configured ? configured : store, e) < 0) {
+		if (e->sys == ENOENT)
+			(void)err_hint(e, "mount it or put it back; where it lies is the line store: of %s/config.yaml", esc_s(w->dir));
+		return -1;
+	}
 	return workspace_state(w, &w->state, e);
 }
 

@@ -78,6 +78,23 @@ mv "$documents" "$TOP/kept"
 expect 5 audit "$WS"
 mv "$TOP/kept" "$documents"
 
+part 'a workspace with pieces missing says which'
+rm -rf "$WS/.waybill/log" "$WS/.waybill/scan"
+expect 0 status hand
+mv "$WS/.waybill/store" "$TOP/store"
+expect 1 status hand
+says "$ERR" "$WS/.waybill/store" 'put it back'
+mv "$TOP/store" "$WS/.waybill/store"
+
+part 'an object of the ledger that was cut off, as by a power loss, is told and not read for ever'
+cp -a "$WS" "$TOP/cut"
+head=$(ledger rev-parse refs/heads/hand)
+object=$TOP/cut/.waybill/ledger.git/objects/${head:0:2}/${head:2}
+chmod u+w "$object"; truncate -s 10 "$object"
+bare 4 -C "$TOP/cut" status hand
+says "$ERR" 'cut off or damaged' 'git fsck'
+bare 4 audit "$TOP/cut/.waybill/ledger.git"
+
 part 'a plan whose branch was taken away is missed, by its tags and by the workspace itself'
 head=$(ledger rev-parse refs/heads/hand)
 ledger update-ref -d refs/heads/hand

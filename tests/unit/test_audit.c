@@ -234,6 +234,10 @@ static void a_damaged_object_of_git_is_altered(void **state)
 	fputc(c ^ 0x10, f);
 	assert_int_equal(fclose(f), 0);
 	expect(&(struct audit_options){ .path = repo }, "altered", "000004");
+	for (int n = 30; n >= 0; n -= 10) {	/* cut off, as by a power loss */
+		assert_int_equal(truncate(path, n), 0);
+		expect(&(struct audit_options){ .path = repo }, "altered", "000004");
+	}
 	assert_int_equal(unlink(path), 0);
 	expect(&(struct audit_options){ .path = repo }, "unverified", "000004");
 }
