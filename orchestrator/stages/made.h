@@ -16,6 +16,7 @@
 
 #define MADE_FINGERPRINT "fingerprint"
 #define MADE_PARTS 4
+#define MADE_FINGERPRINT_MAX (64u << 20)	/* bytes of it */
 
 struct made_command {
 	const char **argv;		/* owned array, NULL-terminated; NULL: there is none */
@@ -62,6 +63,23 @@ struct made_part *made_add(struct made *m, const char *name, int order);
 
 /* The command at host, its standard output into out (at most limit bytes).  ERR_PERMANENT when it did not end well, with what it said last. */
 int made_ask(struct made *m, const char *host, const struct made_command *c, size_t limit, struct buf *out, struct err *e) MUST_CHECK;
+
+/*
+ * The same beside other work: made_later -> made_later_end -> made_later_close; close alone abandons it, and the command is killed.
+ * Its output is in out after the end; more than limit bytes of it are ERR_PERMANENT.  l stays where it is meanwhile.
+ */
+struct made_later {
+	struct exec *x;			/* NULL: none */
+	pthread_t thread;
+	bool running;
+	size_t limit;
+	struct buf out;
+	struct err why;
+};
+int made_later(struct made *m, const char *host, const struct made_command *c, size_t limit, struct made_later *l, struct err *e) MUST_CHECK;
+int made_later_end(struct made_later *l, struct msg_exec_end *end, struct err *e) MUST_CHECK;
+void made_later_close(struct made_later *l);
+
 /* What it said on standard error, without secrets, escaped: the last bytes of it, at most MADE_SAID.  NULL: nothing, or memory. */
 #define MADE_SAID 4096
 char *made_said(const struct made *m, const struct msg_exec_end *end);
@@ -73,6 +91,14 @@ int made_preflight(struct run *r, const struct plan_dataset *d, json_t *entry, s
 int made_vacant(struct run *r, struct err *e) MUST_CHECK;
 /* As pass_run: a version, fed to the target; nothing is recorded when any command fails. */
 int made_pass_run(struct run *r, const struct plan_dataset *d, const char *stage, struct pass_result *out, struct err *e) MUST_CHECK;
+/*
+ * Asks the target of d for its fingerprint, to be used by the verification that gets it (verify_options.asked): that one waits for
+ * the rest of the answer only.  NULL: d is no database, or it could not be asked; then the verification asks.
+ */
+struct made_asked;
+struct made_asked *made_ask_ahead(struct run *r, const struct plan_dataset *d);
+void made_asked_free(struct made_asked *a);
+static inline void made_asked_freep(struct made_asked **a) { made_asked_free(*a); }
 /* Compares the fingerprint of version v->version with what the side says now.  Differences and what could not be checked go into v. */
 int made_verify(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e) MUST_CHECK;
 

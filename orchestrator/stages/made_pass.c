@@ -261,24 +261,48 @@ static int run_source(struct made *m, const struct made_part *part, struct taker
 	return exec_good(&end) ? 0 : made_failed(m, m->d->from.host, &part->run, &end, e);
 }
 
-static int take_part(struct made *m, struct pass *p, const struct made_part *part, struct taken *out, struct err *e)
+static int begin_taking(struct taker *t, struct pass *p, struct err *e)
 {
-	bool streams = m->d->kind == DATASET_COMMAND && m->d->command.stream && part->feed.argv && m->d->to.host;
-	OWN(taker_dispose) struct taker t = { .p = p, .sha256 = digest_new(DIGEST_SHA256),
-		.sm3 = p->r->plan->archive.sm3 ? digest_new(DIGEST_SM3) : NULL };
-	OWN(fed_close) struct fed f = { .x = NULL };
+	*t = (struct taker){ .p = p, .sha256 = digest_new(DIGEST_SHA256), .sm3 = p->r->plan->archive.sm3 ? digest_new(DIGEST_SM3) : NULL };
+	return t->sha256 && (t->sm3 || !p->r->plan->archive.sm3) ? 0 : err_set(e, ERR_TEMPORARY, "out of memory");
+}
 
-	if (!t.sha256 || (p->r->plan->archive.sm3 && !t.sm3))
-		return err_set(e, ERR_TEMPORARY, "out of memory");
-	if (streams && fed_open(m, &part->feed, &f, e) < 0)
-		return -1;
-	if (run_source(m, part, &t, streams ? &f : NULL, e) < 0 || is_whole(m, part, &t, e) < 0 || (streams && fed_finish(m, p, part, &f, e) < 0))
-		return -1;
+static int end_taking(struct taker *t, const struct made_part *part, struct taken *out, struct err *e)
+{
 	out->entry.type = ENTRY_FILE;
 	out->entry.outcome = ENTRY_COPIED;
 	out->entry.mode = 0600;
 	out->entry.nlink = 1;
-	return end_content(&t, &out->entry, &out->at, e) < 0 ? -1 : entry_set_path(&out->entry, part->name, strlen(part->name), e);
+	return end_content(t, &out->entry, &out->at, e) < 0 ? -1 : entry_set_path(&out->entry, part->name, strlen(part->name), e);
+}
+
+static int take_part(struct made *m, struct pass *p, const struct made_part *part, struct taken *out, struct err *e)
+{
+	bool streams = m->d->kind == DATASET_COMMAND && m->d->command.stream && part->feed.argv && m->d->to.host;
+	OWN(taker_dispose) struct taker t = { .p = NULL };
+	OWN(fed_close) struct fed f = { .x = NULL };
+
+	if (begin_taking(&t, p, e) < 0 || (streams && fed_open(m, &part->feed, &f, e) < 0))
+		return -1;
+	if (run_source(m, part, &t, streams ? &f : NULL, e) < 0 || is_whole(m, part, &t, e) < 0 || (streams && fed_finish(m, p, part, &f, e) < 0))
+		return -1;
+	return end_taking(&t, part, out, e);
+}
+
+/* The fingerprint, which the source has been making since the pass began. */
+static int take_later(struct made *m, struct pass *p, const struct made_part *part, struct made_later *l, struct taken *out, struct err *e)
+{
+	OWN(taker_dispose) struct taker t = { .p = NULL };
+	OWN(msg_exec_end_dispose) struct msg_exec_end end = { .how = 0 };
+
+	if (begin_taking(&t, p, e) < 0 || made_later_end(l, &end, e) < 0)
+		return -1;
+	note_said(m, &p->said, part->name, m->d->from.host, &end);
+	if (!exec_good(&end))
+		return made_failed(m, m->d->from.host, &part->run, &end, e);
+	if (l->out.len && take(&t, (const uint8_t *)l->out.data, l->out.len, e) < 0)
+		return -1;
+	return end_taking(&t, part, out, e) < 0 ? -1 : store_sync(p->r->w->store, e);
 }
 
 /* ---- the pass ---- */
@@ -303,31 +327,45 @@ static int add_root(struct pass *p, struct err *e)
 	return entry_set_path(&en, ".", 1, e) < 0 ? -1 : add_entry(p, &en, &none, e);
 }
 
-static int feed_all(struct made *m, struct pass *p, const struct taken *taken, struct err *e)
+static int feed_order(struct made *m, struct pass *p, const struct taken *taken, int order, struct err *e)
 {
 	if (!m->d->to.host || (m->d->kind == DATASET_COMMAND && m->d->command.stream))
 		return 0;
-	/* What a server has for all of its databases goes first: owners have to be there before what they own. */
-	for (int order = 0; order < 2; order++) {
-		if (order == 1 && m->prepare && m->prepare(m, e) < 0)
+	if (order == 1 && m->prepare && m->prepare(m, e) < 0)
+		return -1;
+	for (size_t i = 0; i < m->count; i++)
+		if (m->parts[i].order == order && m->parts[i].feed.argv && feed_part(m, p, &m->parts[i], &taken[i].entry, &taken[i].at, e) < 0)
 			return -1;
-		for (size_t i = 0; i < m->count; i++)
-			if (m->parts[i].order == order && m->parts[i].feed.argv && feed_part(m, p, &m->parts[i], &taken[i].entry, &taken[i].at, e) < 0)
-				return -1;
-	}
 	return 0;
+}
+
+/* Durable before anybody is fed with it: what is in a database cannot be taken back. */
+static int take_and_feed(struct made *m, struct pass *p, struct taken *taken, const struct made_part *print, struct made_later *l, struct err *e)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (&m->parts[i] != print && take_part(m, p, &m->parts[i], &taken[i], e) < 0)
+			return -1;
+	/* What a server has for all of its databases goes first: owners have to be there before what they own. */
+	if (store_sync(p->r->w->store, e) < 0 || feed_order(m, p, taken, 0, e) < 0)
+		return -1;
+	if (print && take_later(m, p, print, l, &taken[print - m->parts], e) < 0)
+		return -1;
+	return feed_order(m, p, taken, 1, e);
 }
 
 static int run_parts(struct made *m, struct pass *p, struct taken *taken, struct err *e)
 {
-	if (passfile_new(&p->found, p->r->w->scanfd, e) < 0 || add_root(p, e) < 0)
+	const struct made_part *print = m->d->kind == DATASET_DATABASE ? made_part(m, MADE_FINGERPRINT) : NULL;
+	OWN(made_later_close) struct made_later l = { .x = NULL };
+
+	/* A database is summed up beside its dump; of a command nobody knows what it needs. */
+	if (print && made_later(m, m->d->from.host, &print->run, MADE_FINGERPRINT_MAX, &l, e) < 0)
+		return -1;
+	if (take_and_feed(m, p, taken, print, &l, e) < 0 || passfile_new(&p->found, p->r->w->scanfd, e) < 0 || add_root(p, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m->count; i++)
-		if (take_part(m, p, &m->parts[i], &taken[i], e) < 0 || add_entry(p, &taken[i].entry, &taken[i].at, e) < 0)
+		if (add_entry(p, &taken[i].entry, &taken[i].at, e) < 0)
 			return -1;
-	/* Durable before anybody is fed with it: what is in a database cannot be taken back. */
-	if (store_sync(p->r->w->store, e) < 0 || feed_all(m, p, taken, e) < 0)
-		return -1;
 	run_show_progress(p->r, &p->progress);
 	return pass_commit(p, e);
 }

@@ -8,8 +8,6 @@
 #include "esc.h"
 #include "version.h"
 
-#define FINGERPRINT_MAX (64u << 20)
-
 /* ---- the text of a version ---- */
 
 static int append(void *ctx, uint64_t offset, const void *p, size_t n, struct err *e)
@@ -36,8 +34,8 @@ static int recorded(struct run *r, const struct plan_dataset *d, uint64_t versio
 			return got;
 		if (strcmp(en.path, MADE_FINGERPRINT) != 0)
 			continue;
-		if (en.size > FINGERPRINT_MAX)
-			return err_set(e, ERR_PERMANENT, "the fingerprint of dataset %s has more than %u MiB", d->name, FINGERPRINT_MAX >> 20);
+		if (en.size > MADE_FINGERPRINT_MAX)
+			return err_set(e, ERR_PERMANENT, "the fingerprint of dataset %s has more than %u MiB", d->name, MADE_FINGERPRINT_MAX >> 20);
 		return at.kind != LOCATION_NONE && archive_content(a, &en, &at, append, b, e) < 0 ? -1 : 1;
 	}
 }
@@ -119,6 +117,59 @@ static int compare(struct verify_result *v, char *want, char *got, struct err *e
 	return r < 0 ? err_sys(e, "verify") : 0;
 }
 
+/* ---- asking ---- */
+
+struct made_asked { struct made m; struct made_later later; const struct made_command *command; };
+
+static const struct made_command *question(const struct made_part *part, enum verify_side side)
+{
+	return side == VERIFY_TARGET && part->again.argv ? &part->again : &part->run;
+}
+
+void made_asked_free(struct made_asked *a)
+{
+	if (!a)
+		return;
+	made_later_close(&a->later);
+	made_dispose(&a->m);
+	free(a);
+}
+
+struct made_asked *made_ask_ahead(struct run *r, const struct plan_dataset *d)
+{
+	OWN(made_asked_freep) struct made_asked *a = NULL;
+	const struct made_part *part;
+	struct err ignored = ERR_INIT;	/* whatever it is: the verification meets it again and says it */
+
+	if (d->kind != DATASET_DATABASE || !d->to.host || !(a = calloc(1, sizeof(*a))))
+		return NULL;
+	if (made_open(r, d, &a->m, &ignored) < 0 || !(part = made_part(&a->m, MADE_FINGERPRINT)))
+		return NULL;
+	a->command = question(part, VERIFY_TARGET);
+	if (made_later(&a->m, d->to.host, a->command, MADE_FINGERPRINT_MAX, &a->later, &ignored) < 0)
+		return NULL;
+	return take_ptr(&a);
+}
+
+/* What was asked before, if that went well; a connection that was lost since is no answer. */
+static bool take_asked(struct made_asked *a, struct buf *out)
+{
+	OWN(msg_exec_end_dispose) struct msg_exec_end end = { .how = 0 };
+	struct err ignored = ERR_INIT;
+
+	if (!a || !a->later.x)
+		return false;
+	if (made_later_end(&a->later, &end, &ignored) == 0 && exec_good(&end)) {
+		buf_dispose(out);
+		*out = a->later.out;
+		a->later.out = (struct buf)BUF_INIT;
+		made_later_close(&a->later);
+		return true;
+	}
+	made_later_close(&a->later);
+	return false;
+}
+
 int made_verify(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
 {
 	const char *host = o->side == VERIFY_SOURCE ? d->from.host : d->to.host;
@@ -136,7 +187,8 @@ int made_verify(struct run *r, const struct plan_dataset *d, const struct verify
 	if (!has || !part)
 		return verify_add_unverified(v, MADE_FINGERPRINT, "the plan names no fingerprint: nobody can tell what was made of it") < 0 ?
 		    err_sys(e, "verify") : 0;
-	if (made_ask(&m, host, o->side == VERIFY_TARGET && part->again.argv ? &part->again : &part->run, FINGERPRINT_MAX, &got, &why) < 0) {
+	if (!(o->side == VERIFY_TARGET && take_asked(o->asked, &got)) &&
+	    made_ask(&m, host, question(part, o->side), MADE_FINGERPRINT_MAX, &got, &why) < 0) {
 		if (why.class != ERR_PERMANENT) {
 			*e = why;
 			return -1;

@@ -11,6 +11,7 @@
 #include "loss.h"
 #include "run.h"
 
+struct made_asked;
 struct witnesses;
 enum verify_side { VERIFY_TARGET, VERIFY_SOURCE, VERIFY_ARCHIVE };
 const char *verify_side_name(enum verify_side s);
@@ -48,6 +49,7 @@ struct verify_options {
 	const char *host, *path;
 	/* archive: every content is decoded through this as well, if it is not NULL (witnesses.h). */
 	struct witnesses *witnesses;
+	struct made_asked *asked;	/* made.h; NULL: nothing was asked before */
 };
 
 /* 0 when the check was made, whatever its verdict; -1 when it could not be (ERR_UNVERIFIED for an unreadable medium). */
