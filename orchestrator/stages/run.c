@@ -154,6 +154,7 @@ int run_event(struct run *r, struct ledger_txn *t, const char *stage, const char
 	char raw[1024], at[CLOCK_TEXT];
 	struct ledger_event ev = { .stage = stage, .state = state, .by = r->o->as ? r->o->as : "",
 		.plan_digest = r->plan_digest };
+	int64_t began = clock_mono_ns();
 	va_list ap;
 
 	json_decref(data);
@@ -178,5 +179,9 @@ int run_event(struct run *r, struct ledger_txn *t, const char *stage, const char
 		return err_at(e, "record %s %s of plan %s", stage, state, r->plan->name);
 	if (standing_apply(&r->standing, &ev, e) < 0)
 		return -1;
-	return remember_head(r, &ev, e);
+	if (remember_head(r, &ev, e) < 0)
+		return -1;
+	r->cost.event_s += (double)(clock_mono_ns() - began) / 1e9;
+	r->cost.events++;
+	return 0;
 }

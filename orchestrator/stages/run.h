@@ -59,6 +59,10 @@ struct run {
 		bool lost;		/* a session over it was lost: it is opened anew at its next use */
 	} *hosts;
 	struct run_limit *limit;	/* limit.h; NULL but for a runner */
+	struct run_cost {		/* measured in this run: what each session and each event costs, whatever it is for */
+		double session_s, event_s;	/* in all */
+		unsigned sessions, events;
+	} cost;
 	uint64_t losses;		/* sessions that were lost with their connection */
 	uint64_t acks;			/* batches of entries acknowledged: what was achieved between two losses */
 	struct plan_dataset *derived;	/* as save_dataset gave it last; owned */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "esc.h"
 #include "lanes.h"
 #include "limit.h"
@@ -254,6 +255,7 @@ int session_open_args(struct run *r, const char *host, const char *const *args, 
 {
 	OWN(session_closep) struct session *s = calloc(1, sizeof(*s));
 	const char *role = args[0], *root = args[2];
+	int64_t began = clock_mono_ns();
 	char place[PLACE_NAME];
 
 	if (!s)
@@ -266,6 +268,8 @@ int session_open_args(struct run *r, const char *host, const char *const *args, 
 			note_loss(s, e);
 		return s->host ? err_at(e, "%s: %s", place_name(host, root, place), role) : -1;
 	}
+	r->cost.session_s += (double)(clock_mono_ns() - began) / 1e9;
+	r->cost.sessions++;
 	*out = take_ptr(&s);
 	return 0;
 }

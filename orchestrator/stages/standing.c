@@ -108,6 +108,11 @@ static int take_version(struct standing *s, const json_t *j, struct err *e)
 	d->failed = number_of(balance, "failed");
 	d->unsettled = number_of(balance, "unsettled");
 	d->seconds = json_number_value(json_object_get(j, "seconds"));
+	d->mostly_new = number_of(balance, "copied") >= d->entries / 4 + 1;
+	if (!d->mostly_new) {
+		d->later_seconds = d->seconds;
+		d->later_entries = d->entries;
+	}
 	(void)snprintf(d->root, sizeof(d->root), "%s", text_of(j, "root"));
 	(void)snprintf(d->root_sm3, sizeof(d->root_sm3), "%s", text_of(j, "root_sm3"));
 	return 0;
@@ -128,8 +133,11 @@ static int take_check(struct standing *s, const struct ledger_event *ev, const j
 	c->medium = strcmp(text_of(j, "read"), "medium") == 0;
 	c->full = json_is_true(json_object_get(j, "full"));
 	c->seq = ev->seq;
-	if (c == &d->target && json_object_get(j, "seconds"))
+	if (c == &d->target && json_object_get(j, "seconds")) {
 		d->verify_seconds = json_number_value(json_object_get(j, "seconds"));
+		if (!d->mostly_new)
+			d->later_verify_seconds = d->verify_seconds;
+	}
 	(void)clock_parse(ev->at, NULL, &c->at);
 	return 0;
 }

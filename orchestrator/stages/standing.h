@@ -37,6 +37,9 @@ struct standing_dataset {
 	uint64_t entries, bytes, failed, unsettled;
 	double seconds;			/* the newest pass took */
 	double verify_seconds;		/* the last verification at the target took */
+	bool mostly_new;		/* the newest pass copied a quarter of its entries or more */
+	double later_seconds, later_verify_seconds;	/* the last pass that copied less, and its verification; 0 = none ... */
+	uint64_t later_entries;				/* ... of so many entries */
 	double rehearsed;		/* what its last rehearsal took for the last pass and its verification; 0 = none */
 	bool foreign_known;		/* the target was looked at before the first copy ... */
 	char foreign[DIGEST_HEX];	/* ... and this is the list of what was there ("" = nothing) */

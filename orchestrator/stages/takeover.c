@@ -6,12 +6,48 @@
 #include "clock.h"
 #include "hooks.h"
 #include "log.h"
+#include "made.h"
 
-#define PLACE_S 0.1	/* to look at a swapped or merged dataset and to exchange it: three short sessions */
+#define SESSION_S 0.03	/* until this run has measured it: over a local network, on a machine that is not busy */
+#define EVENT_S 0.02
+#define PLACE_SESSIONS 3	/* to look at a swapped or merged dataset twice, and to exchange it */
+#define STAGE_EVENTS 6		/* freeze and cut-over started and done, final and verify done */
+
+static double one_session(const struct run *r) { return r->cost.sessions ? r->cost.session_s / r->cost.sessions : SESSION_S; }
+static double one_event(const struct run *r) { return r->cost.events ? r->cost.event_s / r->cost.events : EVENT_S; }
+
+/* Their own time includes their sessions, and not that each is recorded. */
+static double hooks_and_events(const struct run *r, enum plan_point point)
+{
+	double n = 0;
+
+	for (size_t i = 0; i < r->plan->hooks[point].n; i++)
+		n += (double)r->plan->hooks[point].v[i].hosts.n;
+	return hooks_seconds(r, point) + n * one_event(r);
+}
+
+static double last_pass(const struct standing_dataset *d) { return d->seconds + d->verify_seconds; }
+
+/*
+ * The final pass sends little: it is like the last pass that did.  When the newest one sent nearly everything (a first pass, or the
+ * one after a roll-back), an earlier one, in proportion to the entries, or the rehearsal is the better measure.
+ */
+static double final_pass(const struct standing_dataset *d)
+{
+	double took = last_pass(d);
+
+	if (d->mostly_new && d->later_entries)
+		took = (d->later_seconds + d->later_verify_seconds) * (double)d->entries / (double)d->later_entries;
+	else if (d->mostly_new && d->rehearsed > 0)
+		return d->rehearsed;
+	/* A rehearsal that took longer warns of what the pass did not meet. */
+	return took > d->rehearsed ? took : d->rehearsed;
+}
 
 double takeover_predict(const struct run *r)
 {
-	double hooks = hooks_seconds(r, POINT_FREEZE) + hooks_seconds(r, POINT_CUTOVER), all = 0;
+	double fixed = hooks_and_events(r, POINT_FREEZE) + hooks_and_events(r, POINT_CUTOVER) + STAGE_EVENTS * one_event(r);
+	double live = 0, passes = 0;
 
 	for (size_t i = 0; i < r->plan->ndatasets; i++) {
 		const struct plan_dataset *p = &r->plan->datasets[i];
@@ -20,11 +56,17 @@ double takeover_predict(const struct run *r)
 		if (!d || (!d->version && d->rehearsed <= 0))
 			return -1;
 		if (p->kind == DATASET_FILES && p->files.activate != ACTIVATE_IN_PLACE)
-			hooks += PLACE_S;
-		/* The live pass just before is the best measure; a rehearsal that took longer warns of what it did not meet. */
-		all += d->seconds + d->verify_seconds > d->rehearsed ? d->seconds + d->verify_seconds : d->rehearsed;
+			fixed += PLACE_SESSIONS * one_session(r) + one_event(r);
+		if (made_is(p)) {	/* in full each time */
+			passes += last_pass(d) > d->rehearsed ? last_pass(d) : d->rehearsed;
+			live += made_due(p, "copy") ? d->seconds : 0;
+			continue;
+		}
+		passes += final_pass(d);
+		live += last_pass(d);
 	}
-	return hooks + (all > r->standing.pass_seconds ? all : r->standing.pass_seconds);
+	/* What the last live pass over all datasets took beyond them lies between them, and will again. */
+	return fixed + passes + (r->standing.pass_seconds > live ? r->standing.pass_seconds - live : 0);
 }
 
 static int64_t now_s(void) { return clock_now_ns() / 1000000000; }
