@@ -228,7 +228,13 @@ int cli_plan_recorded(struct workspace *w, const char *name, struct plan **out, 
 	return 0;
 }
 
-static bool is_plan_name(const char *arg) { return scalar_is_name(arg) && access(arg, F_OK) != 0; }
+/* A folder of that name is no plan file: data often lies in one that is called like its plan. */
+static bool is_plan_name(const char *arg)
+{
+	struct stat st;
+
+	return scalar_is_name(arg) && (stat(arg, &st) < 0 || S_ISDIR(st.st_mode));
+}
 
 int cli_plan(struct cli_context *c, struct workspace *w, const char *arg, struct plan **out, bool *from_ledger,
     struct err *e)

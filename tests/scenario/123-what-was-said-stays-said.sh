@@ -78,6 +78,10 @@ mv "$documents" "$TOP/kept"
 expect 5 audit "$WS"
 mv "$TOP/kept" "$documents"
 
+part 'a folder that is called like a plan does not stand before it'
+mkdir "$TOP/cwd" "$TOP/cwd/hand"
+(cd "$TOP/cwd" && "$WAYBILL" -C "$WS" status hand >"$OUT" 2>"$ERR") || fail 'a folder was taken for the plan of its name'
+
 part 'a workspace with pieces missing says which'
 rm -rf "$WS/.waybill/log" "$WS/.waybill/scan"
 expect 0 status hand
