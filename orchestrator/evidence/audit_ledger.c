@@ -16,6 +16,7 @@ struct walk {
 	struct buf signers, plan_sha256;	/* as they stand in the tree */
 	char digest[DIGEST_HEX];	/* of plan.sha256 */
 	json_t *versions;		/* "D/N" -> commit, for the tags */
+	json_t *seen;			/* every commit */
 	struct records records;		/* events so far, of which papers are made */
 	uint64_t unsigned_commits, foreign_commits;
 	char cleared[HISTORY_OID];	/* the commit of the last `clear done`, "" = none */
@@ -31,6 +32,7 @@ static void walk_dispose(struct walk *w)
 	buf_dispose(&w->signers);
 	buf_dispose(&w->plan_sha256);
 	json_decref(w->versions);
+	json_decref(w->seen);
 }
 
 /* ---- the commit as such ---- */
@@ -438,6 +440,7 @@ static int one_commit(void *ctx, const struct history_commit *c)
 
 	w->a->r->commits++;
 	memcpy(w->head, c->oid, sizeof(w->head));
+	(void)json_object_set_new(w->seen, c->oid, json_true());
 	(void)snprintf(where, sizeof(where), "plan %s, commit %.12s", w->plan, c->oid);
 	if (c->parents > 1)
 		audit_say(w->a, AUDIT_ALTERED, "%s: is a merge", where);
@@ -465,12 +468,32 @@ static int one_commit(void *ctx, const struct history_commit *c)
 
 /* ---- one plan ---- */
 
+/*
+ * The next version of a dataset, whose commit is not in the history: its tag is set first, so a run was cut just there, or goes on while
+ * we look.
+ */
+static bool is_begun(const struct walk *w, const char *name, const char *oid)
+{
+	const char *dataset = strchr(name, '/') + 1, *number = strrchr(name, '/') + 1;
+	uint64_t newest = 0;
+	char next[24];
+
+	for (size_t i = 0; i < w->order.version_count; i++)
+		if (strlen(w->order.versions[i].dataset) == (size_t)(number - 1 - dataset) &&
+		    memcmp(w->order.versions[i].dataset, dataset, (size_t)(number - 1 - dataset)) == 0)
+			newest = w->order.versions[i].version;
+	(void)snprintf(next, sizeof(next), "%" PRIu64, newest + 1);
+	return dataset < number && strcmp(number, next) == 0 && !json_object_get(w->seen, oid);
+}
+
 static int one_tag(void *ctx, const char *name, const char *oid)
 {
 	struct walk *w = ctx;
 	const char *want = json_string_value(json_object_get(w->versions, name));
 
-	if (!want)
+	if (!want && is_begun(w, name, oid))
+		audit_say(w->a, AUDIT_NOTE, "tag %s: a version that was begun and is not recorded", esc_s(name));
+	else if (!want)
 		audit_say(w->a, AUDIT_ALTERED, "tag %s: no version of the plan is called so", esc_s(name));
 	else if (strcmp(want, oid) != 0)
 		audit_say(w->a, AUDIT_ALTERED, "tag %s: names commit %.12s, the version was recorded by %.12s", esc_s(name), oid, want);
@@ -495,7 +518,7 @@ struct plans { struct audit *a; struct audit_objects objects; size_t n; bool exp
 static void one_walk(struct plans *p, const char *plan)
 {
 	OWN(walk_dispose) struct walk w = { .a = p->a, .plan = plan, .objects = &p->objects, .signers = BUF_INIT, .plan_sha256 = BUF_INIT,
-		.versions = json_object() };
+		.versions = json_object(), .seen = json_object() };
 	struct err e = ERR_INIT;
 	char where[128];
 

@@ -195,6 +195,24 @@ static void a_branch_that_was_taken_away_is_missed(void **state)
 	house_close(&h);
 }
 
+/* Tags are set before the branch moves: what was cut between the two is honest. */
+static void a_version_that_was_cut_while_it_was_recorded_is_a_note(void **state)
+{
+	struct house h;
+	const char *cut[] = { "git", "--git-dir", h.repo, "update-ref", "refs/heads/" PLAN, "refs/heads/" PLAN "~1", NULL };
+	const char *more[] = { "git", "--git-dir", h.repo, "update-ref", "refs/tags/" PLAN "/www/3", "refs/tags/" PLAN "/www/2", NULL };
+
+	(void)state;
+	house_open(&h, "begun");
+	house_version(&h, 1);
+	house_version(&h, 2);
+	assert_int_equal(run_quiet(cut), 0);
+	expect(&h, NULL);
+	assert_int_equal(run_quiet(more), 0);
+	expect(&h, "www/3: no version of the plan is called so");
+	house_close(&h);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -205,6 +223,7 @@ int main(void)
 		cmocka_unit_test(the_objects_of_a_version_are_those_of_its_manifest),
 		cmocka_unit_test(certifying_leaves_a_certificate),
 		cmocka_unit_test(a_branch_that_was_taken_away_is_missed),
+		cmocka_unit_test(a_version_that_was_cut_while_it_was_recorded_is_a_note),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, drop_keys_dir);
