@@ -8,13 +8,16 @@
 #include "job.h"
 #include "output.h"
 #include "record.h"
+#include "transcript.h"
 
 #define FILES_MAX 64
 #define FILE_BYTES (64u << 20)
 
-struct attached { char hex[FILES_MAX][DIGEST_HEX]; const char *sha256[FILES_MAX], *name[FILES_MAX]; size_t n; };
+struct attached { char hex[FILES_MAX][DIGEST_HEX]; const char *sha256[FILES_MAX], *name[FILES_MAX]; size_t n; char *request_id; };
 
-static int attach(struct job *j, struct attached *a, struct err *e)
+static void attached_dispose(struct attached *a) { free(a->request_id); }
+
+static int attach(struct job *j, bool statement, struct attached *a, struct err *e)
 {
 	size_t given = cli_count(j->c, "attach");
 
@@ -29,6 +32,8 @@ static int attach(struct job *j, struct attached *a, struct err *e)
 			e->class = ERR_USAGE;
 			return -1;
 		}
+		if (statement && !a->request_id && b.data && transcript_read(b.data, b.len, &a->request_id, e) < 0)
+			return err_at(e, "%s", file);
 		if (store_put_bytes(j->w->store, STORE_DOC, b.data ? b.data : "", b.len, &id, e) < 0)
 			return -1;
 		hex_of(id.sha256, DIGEST_LEN, a->hex[a->n]);
@@ -42,18 +47,19 @@ int cmd_record(struct cli_context *c, int argc, char **argv, struct err *e)
 {
 	OWN_JOB struct job j = JOB_INIT;
 	OWN_BUF struct buf data = BUF_INIT, text = BUF_INIT;
-	struct attached a = { .n = 0 };
+	OWN(attached_dispose) struct attached a = { .n = 0 };
 	struct record_options o = { .kind = argv[1], .at = cli_value(c, "at"), .note = cli_value(c, "note"), .copy = cli_value(c, "copy"),
 		.opinion = cli_value(c, "opinion") };
 	json_t *facts;
 
 	(void)argc;
-	if (job_open(&j, c, argv[0], e) < 0 || attach(&j, &a, e) < 0)
+	if (job_open(&j, c, argv[0], e) < 0 || attach(&j, strcmp(argv[1], "statement") == 0, &a, e) < 0)
 		return -1;
 	o.zone = j.plan->timezone;
 	o.attached_sha256 = a.sha256;
 	o.attached_name = a.name;
 	o.attached_count = a.n;
+	o.request_id = a.request_id;
 	if (record_build(&o, clock_now_ns() / 1000000000, &data, &text, e) < 0)
 		return -1;
 	if (!(facts = json_loads(data.data, 0, NULL)))

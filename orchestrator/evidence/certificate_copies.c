@@ -39,10 +39,13 @@ static json_t *find_row(const json_t *copies, const struct record *v)
 static void state(json_t *row, const struct record *v)
 {
 	json_t *note = json_object_get(v->data, "note");
+	const char *request = record_text(v->data, "request_id");
 
 	if (strcmp(record_text(row, "grade"), "E4") != 0)
 		return;
-	(void)json_object_set_new(row, "grade", json_string("E3"));
+	(void)json_object_set_new(row, "grade", json_string(*request ? "E2" : "E3"));
+	if (*request)
+		(void)json_object_set_new(row, "request_id", json_string(request));
 	(void)json_object_set_new(row, "stated", json_string(record_text(v->data, "happened")));
 	(void)json_object_set_new(row, "recorded_by", json_string(v->by));
 	(void)json_object_set_new(row, "event", json_integer((json_int_t)v->seq));

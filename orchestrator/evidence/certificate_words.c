@@ -25,7 +25,7 @@ static const struct pair words[] = {
 
 static const struct pair keys[] = {
 	{ "what", "对象" }, { "method", "方法" }, { "verdict", "结论" }, { "limits", "局限" }, { "grade", "等级" }, { "held_by", "持有方" },
-	{ "statement", "声明" }, { "evidence", "证据文件" }, { "stated", "声明时间" }, { "recorded_by", "登记人" }, { "event", "事件" }, { "note", "说明" },
+	{ "statement", "声明" }, { "evidence", "证据文件" }, { "request_id", "请求编号" }, { "stated", "声明时间" }, { "recorded_by", "登记人" }, { "event", "事件" }, { "note", "说明" },
 	{ "person", "人员" }, { "name", "名称" }, { "party", "一方" }, { "role", "角色" }, { "duty", "职务" }, { "fingerprint", "密钥指纹" },
 	{ "at", "时间" }, { "file", "文件" }, { "statement_sha256", "文件摘要" }, { "sha256", "SHA-256" },
 	{ "host", "主机" }, { "path", "路径" }, { "device", "设备" }, { "serial", "序列号" }, { "serial_source", "序列号来源" }, { "size", "容量" },

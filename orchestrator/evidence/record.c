@@ -121,6 +121,10 @@ int record_build(const struct record_options *o, int64_t now, struct buf *data, 
 		set_text(j, "copy", o->copy);
 		set_text(j, "opinion", o->opinion);
 		(void)json_object_set(j, "attached", list);
+		if (o->request_id) {
+			(void)json_object_set_new(j, "grade", json_string("E2"));
+			(void)json_object_set_new(j, "request_id", json_string(o->request_id));
+		}
 		out = json_dumps(j, JSON_COMPACT);
 	}
 	json_decref(list);

@@ -53,6 +53,20 @@ ledger cat-file -e "refs/heads/retire:certificates/$first.json" && ledger cat-fi
 expect 0 audit "$WS"
 expect 0 run "$TOP/retire.yaml"
 
+part 'the transcript of an interface is grade E2; one that still lists the copy afterwards is refused'
+echo '{"request_id": "req-0815", "deleted": ["snap-1"], "before": ["snap-1", "snap-9"], "after": ["snap-9", "snap-1"]}' >"$TOP/api.json"
+expect 2 record retire statement --copy snapshots --attach "$TOP/api.json"
+says "$ERR" 'snap-1 afterwards still'
+echo '{"request_id": "req-0815", "deleted": ["snap-2"], "before": ["snap-1"], "after": []}' >"$TOP/api.json"
+expect 2 record retire statement --copy snapshots --attach "$TOP/api.json"
+echo '{"request_id": "req-0815", "deleted": ["snap-1"], "before": ["snap-1", "snap-9"], "after": ["snap-9"]}' >"$TOP/api.json"
+expect 0 record retire statement --copy snapshots --attach "$TOP/api.json"
+expect 0/4/5 --as zhang --key "$KEYS/zhang" run "$TOP/retire.yaml"
+expect 0 --json certificate retire
+jq -e '[.copies[] | .grade] == ["kept","E3","E2"] and .copies[2].request_id == "req-0815"' "$OUT" >/dev/null || fail "copies: $(jq .copies "$OUT")"
+second=$(jq -r .id "$OUT")
+expect 0 audit "$WS"
+
 part 'audit names a swapped evidence file, a rewritten certificate, and a cut ledger'
 doc=$(find "$WS/.waybill/store/objects" -name '*.doc' | head -n 1)
 chmod u+w "$doc"; cp "$doc" "$TOP/doc"; echo 'nothing was deleted' >"$doc"
