@@ -57,7 +57,7 @@ static void put_value(const struct face *f, const json_t *v)
 	size_t i, n = 0;
 
 	if (json_is_string(v)) {
-		put_word(f, json_string_value(v));
+		put_word(f, *json_string_value(v) ? json_string_value(v) : "-");
 	} else if (json_is_object(v)) {
 		json_object_foreach((json_t *)(uintptr_t)v, key, m) {
 			put(f, n++ ? ", " : "");
@@ -68,8 +68,10 @@ static void put_value(const struct face *f, const json_t *v)
 		if (!n)
 			put_word(f, NOT_STATED);
 	} else if (json_is_array(v)) {
+		/* Several members stand below each other. */
 		json_array_foreach(v, i, m) {
-			put(f, i ? "; " : "");
+			tag(f, i ? "<br>" : "");
+			put(f, f->html || json_array_size(v) < 2 ? "" : "\n    - ");
 			put_value(f, m);
 		}
 		if (!json_array_size(v))

@@ -256,7 +256,8 @@ static json_t *limits(const json_t *done, const char *verdict)
 	add_all(list, json_object_get(done, "limits"));
 	if (!certificate_is_proof(verdict) && !json_object_get(done, "residue"))
 		add_once(list, "No residue scan was made: that nothing readable is left was not measured.");
-	for (i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+	/* What was searched for is told by the items. */
+	for (i = json_object_get(done, "residue") ? 1 : 0; i < sizeof(always) / sizeof(always[0]); i++)
 		add_once(list, always[i]);
 	return list;
 }

@@ -23,11 +23,8 @@ static void of_the_objects(json_t *l, const struct clear_tally *t, bool searched
 
 static void of_no_search(json_t *l, const struct clearing_medium *m)
 {
-	OWN_BUF struct buf b = BUF_INIT;
-
-	buf_printf(&b, "The raw medium was not searched for known content: no residue scan was made%s%s.", m && *m->why_none ? " - " : "",
-	    m ? m->why_none : "");
-	add_limit(l, true, b.failed ? "The raw medium was not searched for known content: no residue scan was made." : b.data);
+	add_limit(l, true, "The raw medium was not searched for known content: no residue scan was made.");
+	add_limit(l, m && *m->why_none, m ? m->why_none : "");
 	add_limit(l, true, "Only the entries of the inventory were overwritten; earlier versions, temporary copies, swap, journals and backups were not searched.");
 	add_limit(l, true, "Contents cleared; names and metadata may remain in directories, journals and free space.");
 }

@@ -181,7 +181,7 @@ static void record_medium(const struct clearing *c, const struct clearing_medium
 	    (json_int_t)m->measure.hits, "names", (json_int_t)m->names, "own_copies", (json_int_t)m->own, "places", (json_int_t)m->listed, "hit_list",
 	    m->hits, "unreadable_bytes", (json_int_t)m->measure.bad, "unreadable", m->bad, "asked_before", m->settled));
 	(void)json_array_append_new(out[3], json_pack("{s:s,s:O,s:I,s:f,s:I,s:b}", "host", m->host, "device", device, "bytes_read", (json_int_t)m->bytes_read, "seconds",
-	    (double)m->ns / 1e9, "size", (json_int_t)m->size, "whole", m->reads == 0 && m->measure.raw));
+	    (double)(m->ns / 1000000) / 1e3, "size", (json_int_t)m->size, "whole", m->reads == 0 && m->measure.raw));
 	(void)json_array_append_new(out[4], json_pack("{s:s,s:O,s:I,s:f}", "host", m->host, "device", device, "leftover_bytes", (json_int_t)CLEARING_RESIDUE,
 	    "probability", kept + reads - kept * reads));
 }
