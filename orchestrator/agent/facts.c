@@ -98,6 +98,27 @@ static int tell_boot(struct agent *a, struct err *e)
 	return tell(a, "boot", b.data, e);
 }
 
+/*
+ * In a user namespace "uids" and "gids": pairs of first id and count, as seen inside, of the ids that exist there.  Root is not
+ * what it is elsewhere: other owners cannot be given, and are seen as nobody.
+ */
+static int tell_ids(struct agent *a, const char *key, const char *file, struct err *e)
+{
+	OWN_BUF struct buf b = BUF_INIT, list = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	unsigned long first, outside, count;
+	int used;
+
+	if (io_read_file(AT_FDCWD, file, FILE_MAX, &b, &ignored) < 0 || !b.data)
+		return 0;
+	for (const char *s = b.data; sscanf(s, "%lu %lu %lu%n", &first, &outside, &count, &used) == 3; s += used) {
+		if (first == 0 && outside == 0 && count == UINT32_MAX)
+			return 0;
+		buf_printf(&list, "%s%lu %lu", list.len ? " " : "", first, count);
+	}
+	return buf_finish(&list, e) < 0 ? -1 : tell(a, key, list.data ? list.data : "", e);
+}
+
 /* Effective capabilities, in hex, and the groups that may be given away. */
 static int tell_rights(struct agent *a, struct err *e)
 {
@@ -111,7 +132,8 @@ static int tell_rights(struct agent *a, struct err *e)
 	for (int i = 0; i < n; i++)
 		if (groups[i] != getegid())
 			buf_printf(&list, " %u", groups[i]);
-	if (buf_finish(&list, e) < 0 || tell(a, "groups", list.data, e) < 0)
+	if (buf_finish(&list, e) < 0 || tell(a, "groups", list.data, e) < 0 || tell_ids(a, "uids", "/proc/self/uid_map", e) < 0 ||
+	    tell_ids(a, "gids", "/proc/self/gid_map", e) < 0)
 		return -1;
 	if (io_read_file(AT_FDCWD, "/proc/self/status", FILE_MAX, &b, &ignored) < 0 || !b.data || !(caps = strstr(b.data, "\nCapEff:\t")))
 		return 0;

@@ -56,10 +56,12 @@ static int set_owner(struct target *t, const struct entry *en, struct err *e)
 		return 0;
 	if (fchownat(t->fd, "", en->uid, en->gid, AT_EMPTY_PATH) == 0)
 		return inspect(t, e);
-	if (errno == EPERM && t->st.st_gid != en->gid && fchownat(t->fd, "", (uid_t)-1, en->gid, AT_EMPTY_PATH) == 0) {
-		/* Without root the group may still be one of ours. */
-		if (inspect(t, e) < 0 || t->st.st_uid == en->uid)
-			return t->st.st_uid == en->uid ? 0 : -1;
+	/* Without root the group may still be one of ours; in a user namespace (EINVAL) either may be an id that exists there. */
+	if (errno == EPERM || errno == EINVAL) {
+		(void)fchownat(t->fd, "", (uid_t)-1, en->gid, AT_EMPTY_PATH);
+		(void)fchownat(t->fd, "", en->uid, (gid_t)-1, AT_EMPTY_PATH);
+		if (inspect(t, e) < 0 || (t->st.st_uid == en->uid && t->st.st_gid == en->gid))
+			return t->st.st_uid == en->uid && t->st.st_gid == en->gid ? 0 : -1;
 		errno = EPERM;
 	}
 	char what[64];

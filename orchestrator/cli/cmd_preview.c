@@ -102,7 +102,7 @@ static void print_losses(struct cli_context *c, const json_t *losses)
 
 	loss_counts_text(json_object_get(losses, "target"), text, sizeof(text));
 	if (*text)
-		out_text(c, "  the target's user is not root; cannot be kept: %s\n", text);
+		out_text(c, "  the target's user is not root, or in a user namespace; cannot be kept: %s\n", text);
 	if (json_object_get(losses, "unseen"))
 		out_text(c, "  the source's user is not shown trusted.* extended attributes\n");
 }

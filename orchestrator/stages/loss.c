@@ -28,6 +28,46 @@ static void add_group(struct loss_rights *r, uint64_t id)
 		r->groups[r->ngroups++] = (uint32_t)id;
 }
 
+static void add_ids(struct loss_ids *ids, uint64_t first, uint64_t count)
+{
+	if (first > UINT32_MAX || count > UINT32_MAX || ids->n == LOSS_RANGES)
+		return;
+	ids->range[ids->n].first = (uint32_t)first;
+	ids->range[ids->n++].count = (uint32_t)count;
+}
+
+static bool has_id(const struct loss_ids *ids, uint32_t id)
+{
+	for (size_t i = 0; i < ids->n; i++)
+		if (id >= ids->range[i].first && id - ids->range[i].first < ids->range[i].count)
+			return true;
+	return false;
+}
+
+static void ids_from(const char *pairs, struct loss_ids *ids)
+{
+	char *end;
+
+	for (const char *s = pairs; *s; s = end) {
+		uint64_t first = strtoull(s, &end, 10);
+
+		if (end == s)
+			return;
+		s = end;
+		add_ids(ids, first, strtoull(s, &end, 10));
+	}
+}
+
+/* What a root can do only where no user namespace is around it, whatever capabilities it has in there. */
+static void confine(const json_t *facts, bool gives, struct loss_rights *out)
+{
+	out->denied |= 1u << LOSS_OWNER | 1u << LOSS_GROUP | 1u << LOSS_DEVICE | 1u << LOSS_XATTR | 1u << LOSS_FLAGS;
+	if (!gives)
+		return;
+	ids_from(text_of(facts, "uids"), &out->uids);
+	ids_from(text_of(facts, "gids"), &out->gids);
+}
+
 void loss_rights_from(const json_t *facts, struct loss_rights *out)
 {
 	static const struct { int cap; unsigned kinds; } needs[] = {
@@ -50,18 +90,43 @@ void loss_rights_from(const json_t *facts, struct loss_rights *out)
 			break;
 		add_group(out, id);
 	}
+	if (json_object_get(facts, "uids"))
+		confine(facts, have >> CAP_CHOWN_BIT & 1, out);
+}
+
+static json_t *ids_json(const struct loss_ids *ids)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < ids->n; i++)
+		(void)json_array_append_new(a, json_pack("[I,I]", (json_int_t)ids->range[i].first, (json_int_t)ids->range[i].count));
+	return a;
+}
+
+static void ids_parse(const json_t *j, struct loss_ids *ids)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(j, i, v)
+		add_ids(ids, (uint64_t)json_integer_value(json_array_get(v, 0)), (uint64_t)json_integer_value(json_array_get(v, 1)));
 }
 
 json_t *loss_rights_json(const struct loss_rights *r)
 {
-	json_t *denied = json_array(), *groups = json_array();
+	json_t *denied = json_array(), *groups = json_array(), *o;
 
 	for (int k = 0; k < LOSS_COUNT; k++)
 		if (r->denied >> k & 1)
 			(void)json_array_append_new(denied, json_string(names[k]));
 	for (size_t i = 0; i < r->ngroups; i++)
 		(void)json_array_append_new(groups, json_integer(r->groups[i]));
-	return json_pack("{s:o,s:I,s:o}", "denied", denied, "euid", (json_int_t)r->euid, "groups", groups);
+	o = json_pack("{s:o,s:I,s:o}", "denied", denied, "euid", (json_int_t)r->euid, "groups", groups);
+	if (o && r->uids.n)
+		(void)json_object_set_new(o, "uids", ids_json(&r->uids));
+	if (o && r->gids.n)
+		(void)json_object_set_new(o, "gids", ids_json(&r->gids));
+	return o;
 }
 
 void loss_rights_parse(const json_t *j, struct loss_rights *out)
@@ -76,6 +141,8 @@ void loss_rights_parse(const json_t *j, struct loss_rights *out)
 				out->denied |= 1u << k;
 	json_array_foreach(json_object_get(j, "groups"), i, v)
 		add_group(out, (uint64_t)json_integer_value(v));
+	ids_parse(json_object_get(j, "uids"), &out->uids);
+	ids_parse(json_object_get(j, "gids"), &out->gids);
 }
 
 bool loss_takes_attr(unsigned kinds, const char *name)
@@ -98,12 +165,12 @@ unsigned loss_of_attrs(const struct attr_set *s)
 
 static bool owner_lost(const struct loss_rights *r, const struct entry *en)
 {
-	return (r->denied >> LOSS_OWNER & 1) && en->uid != r->euid;
+	return (r->denied >> LOSS_OWNER & 1) && en->uid != r->euid && !has_id(&r->uids, en->uid);
 }
 
 static bool group_lost(const struct loss_rights *r, const struct entry *en)
 {
-	if (!(r->denied >> LOSS_GROUP & 1))
+	if (!(r->denied >> LOSS_GROUP & 1) || has_id(&r->gids, en->gid))
 		return false;
 	for (size_t i = 0; i < r->ngroups; i++)
 		if (r->groups[i] == en->gid)

@@ -25,15 +25,18 @@ enum loss {
 const char *loss_name(enum loss k);	/* "owner", "group", "device", "setid", "xattr", "capability", "flags" */
 
 #define LOSS_GROUPS 64
+#define LOSS_RANGES 16
+struct loss_ids { size_t n; struct { uint32_t first, count; } range[LOSS_RANGES]; };
 struct loss_rights {		/* of an agent at a place; all zero: nothing is lost */
 	unsigned denied;	/* 1 << enum loss; LOSS_SETID follows from the others */
 	uint32_t euid;
 	uint32_t groups[LOSS_GROUPS];	/* what it may give away */
 	size_t ngroups;
+	struct loss_ids uids, gids;	/* root of a user namespace: the ids that exist there, which it may give away */
 };
-/* From the facts of a place (keys euid, groups, caps).  Without caps a root is taken to be able to do everything. */
+/* From the facts of a place (keys euid, groups, caps, and uids and gids of a user namespace).  Without caps a root is taken to be able to do everything. */
 void loss_rights_from(const json_t *facts, struct loss_rights *out);
-/* Their own JSON, {denied: [...], euid, groups: [...]}, as it stands in events; NULL: out of memory. */
+/* Their own JSON, {denied: [...], euid, groups: [...], uids: [[FIRST, COUNT], ...], gids}, as it stands in events; NULL: out of memory. */
 json_t *loss_rights_json(const struct loss_rights *r);
 void loss_rights_parse(const json_t *j, struct loss_rights *out);
 

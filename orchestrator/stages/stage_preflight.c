@@ -116,12 +116,16 @@ static int announce(struct run *r, const struct plan_dataset *d, json_t *entry, 
 		loss_rights_from(to, &s->rights);
 		(void)json_object_set_new(entry, "rights", loss_rights_json(&s->rights));
 	}
+	if (json_object_get(from, "uids"))
+		log_warn("%s: %s is in a user namespace there: owners that do not exist in it are read, and copied, as nobody",
+		    place_name(d->from.host, d->from.path, place), place_fact(from, "user"));
 	if (!loss_forecast_any(&f))
 		return 0;
 	(void)json_object_set_new(entry, "losses", loss_forecast_json(&f));
 	loss_counts_text(json_object_get(json_object_get(entry, "losses"), "target"), text, sizeof(text));
 	if (*text)
-		log_warn("%s: %s is not root there; cannot be kept: %s", place_name(d->to.host, d->to.path, place), place_fact(to, "user"), text);
+		log_warn("%s: %s is %s there; cannot be kept: %s", place_name(d->to.host, d->to.path, place), place_fact(to, "user"),
+		    json_object_get(to, "uids") ? "in a user namespace" : "not root", text);
 	if (f.unreadable)
 		log_warn("%s: %s cannot read %" PRIu64 " entries (first %s)", place_name(d->from.host, d->from.path, place),
 		    place_fact(from, "user"), f.unreadable, f.first ? f.first : "?");
