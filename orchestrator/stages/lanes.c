@@ -2,18 +2,19 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "digest.h"
 #include "esc.h"
 #include "log.h"
+#include "nap.h"
 
 #define CONNECTIONS 4
 #define LANES_MAX 64
 #define WORTH_IT (8u << 20)		/* bytes after which a session gets its second connection */
 #define STILL_MOVING (256u << 10)	/* bytes since the last look that show that it goes on */
 #define LOOK_MS 250
+#define FAR_NS 150000000		/* a connection that took longer than that to make: the others are made side by side */
 #define RENEW_BYTES (UINT64_C(32) << 30)
 #define PAUSE_MAX_MS 60000
 #define CONNECT_S 10			/* the end of a session waits for it at most */
@@ -26,9 +27,10 @@ struct session_lanes {
 	int wanted;			/* beside the leader */
 	uint64_t renew;
 	bool leader_retired;
+	bool far;			/* making one took long */
 	struct lane *v[LANES_MAX + 1];	/* owned */
 	int count;
-	atomic_bool stop;
+	struct nap nap;
 	pthread_t thread;
 	bool running;
 };
@@ -84,26 +86,6 @@ static int open_lane(struct session_lanes *v, struct lane *l, struct err *e)
 	return wire_lane_add(v->s->wire, &o, &l->wire, e);
 }
 
-/* False: not now. */
-static bool add(struct session_lanes *v)
-{
-	struct lane *l = calloc(1, sizeof(*l));
-	struct err e = ERR_INIT;
-
-	if (!l || open_lane(v, l, &e) < 0) {
-		log_info("host %s: no further connection now: %s", v->s->host_name, l ? e.text : "out of memory");
-		/* Once it is the wire's, its fds are in use until wire_close. */
-		if (l && l->wire)
-			v->v[v->count++] = l;
-		else if (l)
-			hang_up(l);
-		return false;
-	}
-	v->v[v->count++] = l;
-	log_info("host %s: %d connections", v->s->host_name, v->count + 1);
-	return true;
-}
-
 static int live(const struct session_lanes *v)
 {
 	int n = 0;
@@ -111,6 +93,72 @@ static int live(const struct session_lanes *v)
 	for (int i = 0; i < v->count; i++)
 		n += v->v[i]->wire && !wire_lane_retired(v->v[i]->wire);
 	return n;
+}
+
+struct opening { struct session_lanes *v; struct lane *l; bool good, runs; pthread_t thread; struct err e; };
+
+static void *open_main(void *arg)
+{
+	struct opening *o = arg;
+
+	o->good = open_lane(o->v, o->l, &o->e) == 0;
+	return NULL;
+}
+
+static bool settle(struct opening *o)
+{
+	struct session_lanes *v = o->v;
+
+	/* Once it is the wire's, its fds are in use until wire_close. */
+	if (o->l && (o->good || o->l->wire))
+		v->v[v->count++] = o->l;
+	else if (o->l)
+		hang_up(o->l);
+	if (o->good)
+		log_info("host %s: %d connections", v->s->host_name, v->count + 1);
+	else
+		log_info("host %s: no further connection now: %s", v->s->host_name, o->l ? o->e.text : "out of memory");
+	return o->good;
+}
+
+/* n more, side by side.  False: not all of them, now. */
+static bool add_some(struct session_lanes *v, int n)
+{
+	struct opening o[LANES_MAX];
+	bool all = true;
+
+	for (int i = 0; i < n; i++) {
+		o[i] = (struct opening){ .v = v, .l = calloc(1, sizeof(struct lane)), .e = ERR_INIT };
+		if (i < n - 1 && o[i].l)
+			o[i].runs = pthread_create(&o[i].thread, NULL, open_main, &o[i]) == 0;
+		if (!o[i].runs && o[i].l)
+			(void)open_main(&o[i]);
+	}
+	for (int i = 0; i < n; i++) {
+		if (o[i].runs)
+			(void)pthread_join(o[i].thread, NULL);
+		all &= settle(&o[i]);
+	}
+	return all;
+}
+
+/* False: not now. */
+static bool add(struct session_lanes *v)
+{
+	int64_t start = clock_mono_ns();
+	bool good = add_some(v, 1);
+
+	v->far = good && clock_mono_ns() - start > FAR_NS;
+	return good;
+}
+
+/* As many as are wanted where making one takes its time, else one. */
+static bool add_wanted(struct session_lanes *v)
+{
+	int n = v->wanted - live(v), room = LANES_MAX - v->count;
+
+	n = n < room ? n : room;
+	return v->far && n > 1 && !nap_stopped(&v->nap) ? add_some(v, n) : add(v);
 }
 
 static void drop_over(struct session_lanes *v)
@@ -159,23 +207,21 @@ static uint64_t moved(const struct session_lanes *v)
 
 static void *look_after(void *arg)
 {
-	const struct timespec nap = { 0, LOOK_MS * 1000000L };
 	struct session_lanes *v = arg;
 	uint64_t before = 0;
 	int64_t not_before = 0, pause = 1000;
 
-	while (!atomic_load(&v->stop)) {
+	do {
 		uint64_t now = moved(v);
 
 		drop_over(v);
 		relieve(v);
 		if (now > WORTH_IT && now - before > STILL_MOVING && live(v) < v->wanted && v->count <= LANES_MAX && clock_mono_ns() >= not_before) {
-			pause = add(v) ? 1000 : pause * 2;
+			pause = add_wanted(v) ? 1000 : pause * 2;
 			not_before = clock_mono_ns() + (pause > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause == 1000 ? 0 : pause) * 1000000LL;
 		}
 		before = now;
-		(void)nanosleep(&nap, NULL);
-	}
+	} while (nap_take(&v->nap, LOOK_MS));
 	return NULL;
 }
 
@@ -189,7 +235,7 @@ struct session_lanes *lanes_start(struct session *s, const char *token)
 	v->s = s;
 	v->wanted = connections(s->run, h) - 1;
 	v->renew = renew_after();
-	atomic_init(&v->stop, false);
+	nap_init(&v->nap);
 	(void)snprintf(v->token, sizeof(v->token), "%s", token);
 	v->running = pthread_create(&v->thread, NULL, look_after, v) == 0;
 	return v;
@@ -199,7 +245,7 @@ void lanes_stop(struct session_lanes *v)
 {
 	if (!v || !v->running)
 		return;
-	atomic_store(&v->stop, true);
+	nap_stop(&v->nap);
 	(void)pthread_join(v->thread, NULL);
 	v->running = false;
 }
@@ -210,5 +256,6 @@ void lanes_free(struct session_lanes *v)
 		return;
 	for (int i = 0; i < v->count; i++)
 		hang_up(v->v[i]);
+	nap_dispose(&v->nap);
 	free(v);
 }

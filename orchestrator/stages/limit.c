@@ -2,20 +2,18 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "log.h"
+#include "nap.h"
 
-#define LOOK_NS 500000000L
+#define LOOK_MS 500
 
 struct run_limit {
 	struct run *r;
 	struct state *state;		/* a handle of its own: another thread */
 	uint64_t rate;			/* under r->lock, as is */
 	bool frozen;
-	pthread_mutex_t lock;		/* of stop */
-	pthread_cond_t ended;
-	bool stop;
+	struct nap nap;
 	pthread_t thread;
 	bool running;
 };
@@ -77,23 +75,9 @@ static void *watch(void *arg)
 {
 	struct run_limit *l = arg;
 
-	pthread_mutex_lock(&l->lock);
-	while (!l->stop) {
-		struct timespec until;
-
-		pthread_mutex_unlock(&l->lock);
+	do
 		look(l);
-		(void)clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-		pthread_mutex_lock(&l->lock);
-		if (!l->stop)	/* woken by the end: a run that is over does not wait for the next look */
-			(void)pthread_cond_timedwait(&l->ended, &l->lock, &until);
-	}
-	pthread_mutex_unlock(&l->lock);
+	while (nap_take(&l->nap, LOOK_MS));
 	return NULL;
 }
 
@@ -106,8 +90,7 @@ void limit_open(struct run *r)
 		return;
 	l->r = r;
 	l->rate = r->plan->limits.bandwidth;
-	(void)pthread_mutex_init(&l->lock, NULL);
-	(void)pthread_cond_init(&l->ended, NULL);
+	nap_init(&l->nap);
 	r->limit = l;
 	if (limit_wish(r->w, r->plan->name, l->rate, &e) < 0 || workspace_state(r->w, &l->state, &e) < 0 ||
 	    pthread_create(&l->thread, NULL, watch, l) != 0)
@@ -122,14 +105,10 @@ void limit_close(struct run *r)
 
 	if (!l)
 		return;
-	pthread_mutex_lock(&l->lock);
-	l->stop = true;
-	pthread_cond_signal(&l->ended);
-	pthread_mutex_unlock(&l->lock);
+	nap_stop(&l->nap);
 	if (l->running)
 		(void)pthread_join(l->thread, NULL);
-	(void)pthread_cond_destroy(&l->ended);
-	(void)pthread_mutex_destroy(&l->lock);
+	nap_dispose(&l->nap);
 	state_close(l->state);
 	free(l);
 	r->limit = NULL;

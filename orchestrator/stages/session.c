@@ -163,14 +163,14 @@ static int stall_limit(void)
 }
 
 /* An agent that ended before it said anything: what was said on its standard error (by sudo, by a shell) is the reason. */
-static int open_wire(struct session *s, const struct wire_options *o, struct err *e)
+static int open_wire(struct session *s, const struct wire_options *o, const struct wire_first *first, struct err *e)
 {
 	OWN_BUF struct buf tail = BUF_INIT;
 	struct err ignored = ERR_INIT;
 	char line[256];
 	int status;
 
-	if (wire_open(&s->wire, o, e) == 0)
+	if (wire_open_with(&s->wire, o, first, e) == 0)
 		return 0;
 	if (e->sys != ECONNRESET)
 		return -1;
@@ -194,18 +194,23 @@ static int start_role(struct session *s, const char *role, struct msg_start *sta
 	struct wire_options o = { .side = WIRE_ORCHESTRATOR, .in = channel_out(s->channel), .out = channel_in(s->channel),
 		.peer = s->peer, .build = wire_build_id(), .stall_s = stall_limit() };
 	char token[LANES_TOKEN] = "";
+	bool early;
 	int got;
 
 	if (strcmp(role, "read") == 0 || strcmp(role, "apply") == 0 || strcmp(role, "readblock") == 0 || strcmp(role, "applyblock") == 0)
 		lanes_token(s->run, s->host_name, token);
-	if (open_wire(s, &o, e) < 0)
-		return -1;
-	register_wire(s->run, s->wire);
 	start->epoch = s->run->epoch;
 	start->lanes = token;
 	msg_start_encode(&b, start);
 	start->lanes = NULL;
-	if (buf_finish(&b, e) < 0 || wire_send(s->wire, WIRE_CONTROL, MSG_START, b.data, b.len, e) < 0)
+	if (buf_finish(&b, e) < 0)
+		return -1;
+	/* At once, but for whoever destroys: that hears nothing before it is known to be the agent of this build. */
+	early = b.len <= WIRE_FIRST_MAX && strcmp(role, "erase") != 0;
+	if (open_wire(s, &o, early ? &(struct wire_first){ MSG_START, b.data, b.len } : NULL, e) < 0)
+		return -1;
+	register_wire(s->run, s->wire);
+	if (!early && wire_send(s->wire, WIRE_CONTROL, MSG_START, b.data, b.len, e) < 0)
 		return -1;
 	got = wire_recv(s->wire, WIRE_CONTROL, &f, e);
 	if (got < 0)

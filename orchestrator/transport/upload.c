@@ -26,7 +26,7 @@
 
 /*
  * Arguments: sum, file name, number of places to pass over.  Says one line for each place it rejects ("no DIR: why") and at
- * last "have NUMBER PATH" or "put NUMBER DIR".
+ * last "have NUMBER PATH", before that "is STATUS TEXT" of its --version, or "put NUMBER DIR".
  */
 static const char probe_script[] =
 	SCRIPT_HEAD
@@ -54,7 +54,10 @@ static const char probe_script[] =
 	"	if ours; then\n"
 	"		if [ -f \"$d/$name\" ] && [ -x \"$d/$name\" ]; then\n"
 	"			hash \"$d/$name\"\n"
-	"			if [ \"$h\" = \"$sum\" ] || [ \"$h\" = none ]; then printf 'have %s %s\\n' $i \"$d/$name\"; exit 0; fi\n"
+	"			if [ \"$h\" = \"$sum\" ] || [ \"$h\" = none ]; then\n"
+	"				v=$(\"$d/$name\" --version </dev/null 2>&1); printf 'is %s %s\\n' $? \"$v\"\n"
+	"				printf 'have %s %s\\n' $i \"$d/$name\"; exit 0\n"
+	"			fi\n"
 	"		fi\n"
 	"		if runs; then printf 'put %s %s\\n' $i \"$d\"; exit 0; fi\n"
 	"	fi\n"
@@ -126,21 +129,25 @@ static int run_script(struct host *h, const char *script, const char *const *arg
 }
 
 /* Its --version must be ours: another build speaks another protocol. */
+static int judge_version(struct host *h, const char *path, const struct build *b, int status, const char *found, const char *why, struct err *e)
+{
+	if (status != 0)
+		return err_set(e, ERR_PERMANENT, "host %s: the helper %s does not run (status %d): %s", esc_s(h->spec->name), esc_s(path), status, why);
+	if (strcmp(found, b->version) == 0)
+		return 0;
+	return err_set(e, ERR_PERMANENT, "host %s: the helper %s is \"%s\", ours is \"%s\"; install the same build there, or drop `agent` from the "
+	    "plan so that it is uploaded", esc_s(h->spec->name), esc_s(path), found, b->version);
+}
+
 static int check_version(struct host *h, const char *path, const struct build *b, struct err *e)
 {
 	const char *argv[] = { path, "--version", NULL };
 	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
-	char found[256];
+	char found[256], why[256];
 
 	if (host_run(h, argv, NULL, 0, PROBE_TIMEOUT_MS, &r, e) < 0)
 		return -1;
-	if (r.timed_out || r.status != 0)
-		return err_set(e, ERR_PERMANENT, "host %s: the helper %s does not run (status %d): %s", esc_s(h->spec->name), esc_s(path), r.status,
-		    proc_first_line(&r.err, found));
-	if (strcmp(proc_first_line(&r.out, found), b->version) != 0)
-		return err_set(e, ERR_PERMANENT, "host %s: the helper %s is \"%s\", ours is \"%s\"; install the same build there, or drop `agent` from the "
-		    "plan so that it is uploaded", esc_s(h->spec->name), esc_s(path), found, b->version);
-	return 0;
+	return judge_version(h, path, b, r.timed_out && !r.status ? -1 : r.status, proc_first_line(&r.out, found), proc_first_line(&r.err, why), e);
 }
 
 static int remember(struct host *h, const char *path, bool uploaded, struct err *e)
@@ -152,8 +159,11 @@ static int remember(struct host *h, const char *path, bool uploaded, struct err 
 
 enum found { FOUND_NONE, FOUND_HAVE, FOUND_PLACE };
 
-/* Reads the probe's lines.  place: number of the place; path: file or directory; rejected: the "no" lines, one after the other. */
-static enum found read_answer(struct buf *out, int *place, char **path, struct buf *rejected)
+/* What the probe said.  place: number of the place; path: file or directory; of one that is there, status and text of its --version. */
+struct answer { int place, status; char *path, version[256]; };
+
+/* Reads the probe's lines; rejected: the "no" lines, one after the other. */
+static enum found read_answer(struct buf *out, struct answer *a, struct buf *rejected)
 {
 	char *save = NULL;
 
@@ -162,8 +172,10 @@ static enum found read_answer(struct buf *out, int *place, char **path, struct b
 
 		if (strncmp(line, "no ", 3) == 0)
 			buf_printf(rejected, "%s%s", rejected->len ? "; " : "", esc_s(line + 3));
-		else if ((sscanf(line, "have %d %n", place, &at) == 1 || sscanf(line, "put %d %n", place, &at) == 1) && at) {
-			*path = line + at;
+		else if (sscanf(line, "is %d %n", &a->status, &at) == 1 && at)
+			(void)esc_into(a->version, sizeof(a->version), line + at, strlen(line + at));
+		else if ((sscanf(line, "have %d %n", &a->place, &at) == 1 || sscanf(line, "put %d %n", &a->place, &at) == 1) && at) {
+			a->path = line + at;
 			return *line == 'h' ? FOUND_HAVE : FOUND_PLACE;
 		}
 	}
@@ -200,20 +212,22 @@ static int try_place(struct host *h, const struct build *b, int *place, bool *do
 	OWN_PROC struct proc_result r = PROC_RESULT_INIT;
 	char from[16];
 	const char *args[] = { b->sum, b->name, from, NULL };
-	char *path = NULL;
+	struct answer a = { .place = PLACES, .status = -1 };
+	enum found found;
 
 	(void)snprintf(from, sizeof(from), "%d", *place);
-	*place = PLACES;
 	if (run_script(h, probe_script, args, NULL, PROBE_TIMEOUT_MS, &r, e) < 0)
 		return -1;
-	switch (read_answer(&r.out, place, &path, rejected)) {
+	found = read_answer(&r.out, &a, rejected);
+	*place = a.place;
+	switch (found) {
 	case FOUND_HAVE:
-		if (check_version(h, path, b, e) < 0)
+		if (judge_version(h, a.path, b, a.status, a.version, a.version, e) < 0)
 			return -1;
 		*done = true;
-		return remember(h, path, true, e);
+		return remember(h, a.path, true, e);
 	case FOUND_PLACE:
-		return put(h, b, path, done, rejected, e);
+		return put(h, b, a.path, done, rejected, e);
 	case FOUND_NONE:
 		break;
 	}

@@ -19,6 +19,7 @@
 #define WIRE_VERSION 1
 #define WIRE_MAGIC "WAYBILL-AGENT/1 "	/* the agent's first line: magic, build id, newline; noise before it is skipped */
 #define WIRE_NOISE_MAX 65536		/* bytes of log-in noise accepted before the magic line */
+#define WIRE_FIRST_MAX (16u << 10)	/* fits into any pipe, so that nobody waits for a peer that is none */
 #define WIRE_PAYLOAD_MAX (1u << 20)	/* bytes of payload in one frame */
 #define WIRE_MESSAGE_MAX (32u << 20)	/* bytes of one message; longer than a frame it travels in several */
 #define WIRE_WINDOW (16u << 20)		/* bytes in flight on one stream and direction: 300 MB/s at 50 ms */
@@ -52,6 +53,12 @@ struct wire_options {
  * ERR_PERMANENT: another protocol version or build.
  */
 int wire_open(struct wire **out, const struct wire_options *o, struct err *e) MUST_CHECK;
+/*
+ * The same for the orchestrator, with a control message of at most WIRE_FIRST_MAX bytes that goes out before the agent has said anything:
+ * that saves a round trip.  first NULL: wire_open.
+ */
+struct wire_first { uint8_t type; const void *data; size_t len; };	/* borrowed */
+int wire_open_with(struct wire **out, const struct wire_options *o, const struct wire_first *first, struct err *e) MUST_CHECK;
 
 /* Send one message of up to WIRE_MESSAGE_MAX; blocks for credit.  ERR_TEMPORARY once the connection is dead (its reason in the text). */
 int wire_send(struct wire *w, enum wire_stream s, uint8_t type, const void *p, size_t n, struct err *e) MUST_CHECK;
