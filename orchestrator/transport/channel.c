@@ -58,7 +58,7 @@ int route_forward(struct host *via, const char *hostname, int port, const char *
 	}
 	err_set(e, why.class, "%s: via %s: %.600s", who, esc_s(via->spec->name), why.text);
 	if (strstr(why.text, "prohibited"))
-		return err_hint(e, "its sshd must allow this (AllowTcpForwarding, PermitOpen), or run waybill on the bastion itself");
+		return err_hint(e, ROUTE_NO_FORWARDING);
 	return err_hint(e, "can %s reach %s:%d?", esc_s(via->spec->name), esc_s(hostname), port);
 }
 

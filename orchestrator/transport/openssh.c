@@ -380,7 +380,7 @@ static int explain(const struct openssh *o, const struct route_request *q, bool 
 		    words.data ? ": " : "", words.data ? words.data : "");
 	if (o->spec->via && strstr(words.data, "Connection closed by UNKNOWN")) {
 		err_set(e, ERR_UNREACHABLE, "%s: via %s: no connection from there", q->who, esc_s(o->spec->via->spec->name));
-		return err_hint(e, "its sshd must allow this (AllowTcpForwarding, PermitOpen) and the host must be reachable from there");
+		return err_hint(e, "the host must be reachable from there; " ROUTE_NO_FORWARDING);
 	}
 	if (strstr(log.data, "Host key verification failed") || strstr(log.data, "no matching host key type"))
 		return explain_hostkey(o, q, words.data, e);

@@ -100,4 +100,8 @@ void shell_quote(struct buf *b, const char *const *argv);
 /* Keep the last limit bytes of b. */
 void keep_tail(struct buf *b, size_t limit);
 
+/* What to do about a bastion that does not forward: for hints (waybill-plan.5, via). */
+#define ROUTE_NO_FORWARDING "its sshd must allow this (AllowTcpForwarding, PermitOpen); else an ssh_config alias with ProxyCommand goes through a " \
+	"program there, and waybill package through its SFTP; or run waybill on the bastion itself"
+
 #endif
