@@ -11,6 +11,7 @@
 #include "esc.h"
 #include "log.h"
 #include "path.h"
+#include "sweep.h"
 
 /* ---- known state on its way to the agent ---- */
 
@@ -519,12 +520,12 @@ static int run_pass(struct pass *p, struct err *e)
 {
 	if (passfile_new(&p->found, p->r->w->scanfd, e) < 0 || passfile_new(&p->gone, p->r->w->scanfd, e) < 0 ||
 	    open_source(p, e) < 0 || open_target(p, e) < 0 ||
-	    (p->d->to.host && sent_open(p->r, p->d, p->last, p->version, &p->sent, e) < 0) ||
+	    sweep_note(p->r, p->d, e) < 0 || (p->d->to.host && sent_open(p->r, p->d, p->last, p->version, &p->sent, e) < 0) ||
 	    receive(p, e) < 0 || close_source(p, e) < 0 || check_deletions(p, e) < 0 ||
 	    pass_check_patches(p, e) < 0 || pass_flush(p, true, true, e) < 0 || pass_finish_target(p, e) < 0)
 		return -1;
 	show(p, true);
-	return pass_commit(p, e);
+	return pass_commit(p, e) < 0 ? -1 : sweep_after(p->r, p->d, p->stage, e);
 }
 
 void pass_free(struct pass *p)

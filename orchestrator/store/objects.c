@@ -133,7 +133,7 @@ static int open_dirs(struct store *s, struct err *e)
 	s->tmp_fd = openat(fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->objects_fd < 0 || s->tmp_fd < 0)
 		return store_sys(s, s->objects_fd < 0 ? "objects" : "tmp", e);
-	return drop_dead(s, e);
+	return store_share(s, e) < 0 ? -1 : drop_dead(s, e);
 }
 
 int store_open(struct store **out, const char *dir, struct err *e)

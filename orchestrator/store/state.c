@@ -10,11 +10,12 @@
 #include "log.h"
 #include "state_file.h"
 
-enum { PUT, CLEAR, GET, SET, STATEMENTS };
+enum { PUT, CLEAR, ANY, GET, SET, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
 	[PUT] = "INSERT OR REPLACE INTO ack (plan, dataset, pass, key, row, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[CLEAR] = "DELETE FROM ack WHERE plan = ?1 AND dataset = ?2",
+	[ANY] = "SELECT 1 FROM ack LIMIT 1",
 	[GET] = "SELECT data, sum FROM value WHERE name = ?1",
 	[SET] = "INSERT OR REPLACE INTO value (name, data, sum) VALUES (?1, ?2, ?3)",
 };
@@ -169,6 +170,17 @@ int state_ack_clear(struct state *s, const char *plan, const char *dataset, stru
 	    sqlite3_bind_text(st, 2, dataset, -1, SQLITE_STATIC) != SQLITE_OK)
 		return fail(s, "bind", e);
 	return run(s, st, "forget a pass", e);
+}
+
+int state_ack_any(struct state *s, bool *any, struct err *e)
+{
+	int got = sqlite3_step(s->st[ANY]);
+
+	*any = got == SQLITE_ROW;
+	if (got != SQLITE_ROW && got != SQLITE_DONE)
+		fail(s, "read acknowledgements", e);
+	(void)sqlite3_reset(s->st[ANY]);
+	return got == SQLITE_ROW || got == SQLITE_DONE ? 0 : -1;
 }
 
 int state_ack_iter(struct state *s, const char *plan, const char *dataset, uint64_t pass, struct state_iter **out,

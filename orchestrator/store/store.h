@@ -83,6 +83,16 @@ void store_whole_dispose(struct store_whole *b);
  */
 int store_check(struct store *s, enum store_kind k, const struct object_id *id, struct err *e) MUST_CHECK;
 
+/*
+ * Sweeping.  Every open store holds a shared lock on objects/.  store_alone takes it for this handle alone if nobody else has the store
+ * open (else *alone is false and nothing changes); store_share gives that up.  While alone, store_sweep counts packs, slices, recipes and
+ * attrs for which named says false, and removes them too when told so; documents are left alone.
+ */
+struct store_sweep { bool (*named)(void *ctx, enum store_kind k, const struct object_id *id); void *ctx; bool remove; };
+int store_alone(struct store *s, bool *alone, struct err *e) MUST_CHECK;
+int store_share(struct store *s, struct err *e) MUST_CHECK;
+int store_sweep(struct store *s, const struct store_sweep *w, uint64_t *objects, uint64_t *bytes, struct err *e) MUST_CHECK;
+
 /* ---- state.db: passes in progress, and the ledger's head as last seen ---- */
 
 /*
@@ -113,6 +123,8 @@ int state_ack_iter(struct state *s, const char *plan, const char *dataset, uint6
 /* 1 = a row (borrowed until the next call), 0 = end, -1 */
 int state_iter_next(struct state_iter *it, const void **key, size_t *klen, const void **row, size_t *rlen, struct err *e) MUST_CHECK;
 void state_iter_free(struct state_iter *it);
+/* Is an entry of any pass of any plan acknowledged? */
+int state_ack_any(struct state *s, bool *any, struct err *e) MUST_CHECK;
 /* Forget the rows of a pass (after its version stands in the ledger, or when its source changed identity). */
 int state_ack_clear(struct state *s, const char *plan, const char *dataset, struct err *e) MUST_CHECK;
 

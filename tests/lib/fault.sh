@@ -99,6 +99,7 @@ resumed() {
 	is_empty <(find "$DST" -name '.waybill*') 'leftovers at the target'
 	is_empty <(find "$WS/.waybill/store/tmp" -mindepth 1) 'leftovers in the store'
 	is_empty <(find "$WS/.waybill/scan" -name '.*' -type f) 'leftovers in scan/'
+	is_empty <(unnamed) 'objects that no version names'
 	for i in "${!SSHD_HOME[@]}"; do
 		is_empty <(find "${SSHD_HOME[$i]}/.cache/waybill" -mindepth 1 ! -name 'agent-*' ! -name 'fence-*' 2>/dev/null) "leftovers of agents at $i"
 	done

@@ -25,7 +25,7 @@
 #   events PLAN               its event files, oldest first;  event PLAN N|last  prints one
 #   manifest PLAN DATASET     the manifest at the head, chunks in the order of INDEX
 #   balance PLAN DATASET      checks that the last pass adds up, and prints its summary as JSON
-#   objects                   the store's objects, one path a line
+#   objects                   the store's objects, one path a line;  unnamed  ids of those that no version names (documents apart)
 set -uo pipefail
 export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
 unset WAYBILL_AS WAYBILL_KEY WAYBILL_FAULT WAYBILL_CLOCK SSH_AUTH_SOCK GIT_DIR GIT_WORK_TREE
@@ -281,6 +281,19 @@ balance() {
 	jq '. + .balance' <<<"$json"
 }
 objects() { find "$WS/.waybill/store/objects" -type f; }
+# Every object that a version names, its slices too, as stock tools see them.
+named() {
+	local tag n f
+	for tag in $(ledger tag -l '*/*/*'); do
+		ledger ls-tree -r --name-only "$tag" datasets | grep '/objects$' | while read -r f; do ledger show "$tag:$f"; done
+	done >"$TOP/lists"
+	grep -Eo '[0-9a-f]{64}' "$TOP/lists" | sort -u >"$TOP/named"
+	for n in $(cat "$TOP/named"); do
+		cat "$WS/.waybill/store/objects/${n:0:2}/$n.recipe" 2>/dev/null
+	done | grep -Eo '^slice [0-9a-f]{64}' | cut -d' ' -f2 | sort -u >"$TOP/slices"
+	sort -u "$TOP/named" "$TOP/slices"
+}
+unnamed() { comm -13 <(named) <(objects | sed 's|.*/||' | grep -v '\.doc$' | cut -d. -f1 | sort -u); }
 # How many entries the last pass sent again; needs balance's JSON on standard input.
 field() { jq -r ".$1"; }
 
