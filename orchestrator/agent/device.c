@@ -26,8 +26,7 @@ bool device_node(dev_t dev, char out[DEVICE_NODE])
 
 /* ---- serial numbers ---- */
 
-/* First line of a small file beneath dir, without trailing blanks; false when absent or empty. */
-static bool small_file(int dir, const char *name, struct buf *out)
+bool device_attribute(int dir, const char *name, struct buf *out)
 {
 	struct err ignored = ERR_INIT;
 
@@ -74,7 +73,7 @@ static void serials_of(int sysdir, unsigned depth, struct buf *list)
 	if (depth > 8 || serials_of_slaves(sysdir, depth, list))
 		return;
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (small_file(sysdir, places[i], &b)) {
+		if (device_attribute(sysdir, places[i], &b)) {
 			buf_printf(list, "%s%s", list->len ? " " : "", b.data);
 			return;
 		}
@@ -101,7 +100,7 @@ void device_model(dev_t dev, struct buf *out)
 	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return;
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (small_file(fd, places[i], &b))
+		if (device_attribute(fd, places[i], &b))
 			buf_printf(out, "%s%s", out->len ? " " : "", b.data);
 }
 

@@ -11,6 +11,8 @@
 /* "/dev/NAME" of a device number, from /sys; false when there is none. */
 #define DEVICE_NODE 300
 bool device_node(dev_t dev, char out[DEVICE_NODE]);
+/* First line of a small file beneath dir (a directory of /sys), without trailing blanks; false when absent or empty. */
+bool device_attribute(int dir, const char *name, struct buf *out);
 /* Appends the serial numbers (else WWIDs) of the device, or of what a stacked one stands on; nothing where none is told. */
 void device_serials(dev_t dev, struct buf *list);
 /* Appends maker and model of the disk, as its driver tells them; nothing where none is told. */

@@ -23,21 +23,6 @@ static int sys_dir(dev_t dev)
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* First line of a small file beneath dir, without trailing blanks; false when absent or empty. */
-static bool small_file(int dir, const char *name, struct buf *out)
-{
-	struct err ignored = ERR_INIT;
-
-	buf_reset(out);
-	if (io_read_file(dir, name, 4096, out, &ignored) < 0 || !out->data)
-		return false;
-	out->len = strcspn(out->data, "\n");
-	while (out->len && out->data[out->len - 1] == ' ')
-		out->len--;
-	out->data[out->len] = '\0';
-	return out->len > 0;
-}
-
 uint64_t medium_size(const struct stat *st)
 {
 	OWN_BUF struct buf b = BUF_INIT;
@@ -46,7 +31,7 @@ uint64_t medium_size(const struct stat *st)
 	if (!S_ISBLK(st->st_mode))
 		return (uint64_t)st->st_size;
 	fd = sys_dir(st->st_rdev);
-	return fd >= 0 && small_file(fd, "size", &b) ? strtoull(b.data, NULL, 10) * 512 : 0;
+	return fd >= 0 && device_attribute(fd, "size", &b) ? strtoull(b.data, NULL, 10) * 512 : 0;
 }
 
 /* ---- use ---- */
@@ -62,7 +47,7 @@ static void relate_dir(struct related *r, int dir, const char *name, unsigned de
 	OWN_BUF struct buf b = BUF_INIT;
 	unsigned maj, min;
 
-	if (fd >= 0 && small_file(fd, "dev", &b) && sscanf(b.data, "%u:%u", &maj, &min) == 2)
+	if (fd >= 0 && device_attribute(fd, "dev", &b) && sscanf(b.data, "%u:%u", &maj, &min) == 2)
 		relate(r, makedev(maj, min), depth + 1);
 }
 
@@ -107,7 +92,7 @@ static void relate_loops(struct related *r, const struct stat *st)
 		struct stat file;
 
 		(void)snprintf(name, sizeof(name), "%s/loop/backing_file", de->d_name);
-		if (strncmp(de->d_name, "loop", 4) == 0 && small_file(dirfd(d), name, &b) && stat(b.data, &file) == 0 &&
+		if (strncmp(de->d_name, "loop", 4) == 0 && device_attribute(dirfd(d), name, &b) && stat(b.data, &file) == 0 &&
 		    file.st_dev == st->st_dev && file.st_ino == st->st_ino)
 			relate_dir(r, dirfd(d), de->d_name, 0);
 	}

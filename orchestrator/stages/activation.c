@@ -244,21 +244,15 @@ static int undo_one(struct run *r, const struct plan_dataset *d, struct err *e)
 
 int activation_undo(struct run *r, struct err *e)
 {
-	struct err first = ERR_INIT;
+	int failed = 0;
 
 	for (size_t i = r->plan->ndatasets; i-- > 0;) {
 		struct err one = ERR_INIT;
 
-		if (undo_one(r, &r->plan->datasets[i], &one) == 0)
-			continue;
-		log_error("%s", one.text);
-		if (first.class == ERR_NONE)
-			first = one;
+		if (undo_one(r, &r->plan->datasets[i], &one) < 0)
+			failed = run_failed_too(&one, failed, e);
 	}
-	if (first.class == ERR_NONE)
-		return 0;
-	*e = first;
-	return -1;
+	return failed;
 }
 
 static int remove_name(struct run *r, const struct plan_dataset *d, const char *suffix, const char *id, struct err *e)

@@ -88,6 +88,8 @@ void run_close(struct run *r);
 void run_cancel(struct run *r);
 /* -1 (ERR_CANCELLED) after run_cancel. */
 int run_check(struct run *r, struct err *e) MUST_CHECK;
+/* For what is tried to the end: logs one failure, and keeps it in e unless another went before (failed, which is -1 then).  Always -1. */
+int run_failed_too(const struct err *one, int failed, struct err *e);
 
 /*
  * From here on nothing is cancelled any more: what froze is thawed, and what took over is rolled back, whatever signals come.

@@ -42,21 +42,15 @@ static int save_one(struct run *r, const struct plan_dataset *d, struct err *e)
 
 int save_rolled_back(struct run *r, struct err *e)
 {
-	struct err first = ERR_INIT;
+	int failed = 0;
 
 	for (size_t i = 0; i < r->plan->rollback.save.n; i++) {
 		struct err one = ERR_INIT;
 
-		if (save_one(r, plan_dataset(r->plan, r->plan->rollback.save.v[i]), &one) == 0)
-			continue;
-		log_error("%s", one.text);
-		if (first.class == ERR_NONE)
-			first = one;
+		if (save_one(r, plan_dataset(r->plan, r->plan->rollback.save.v[i]), &one) < 0)
+			failed = run_failed_too(&one, failed, e);
 	}
-	if (first.class == ERR_NONE)
-		return 0;
-	*e = first;
-	return -1;
+	return failed;
 }
 
 /* "www" of "www-rehearsal" and "www-saved-2". */

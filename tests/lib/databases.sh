@@ -24,8 +24,20 @@ database_as() {
 	[ "$(id -u)" != 0 ] || AS=(setpriv "--reuid=$1" "--regid=$(id -g "$1")" --init-groups --)
 }
 
+database_answers() {	# SERVER COMMAND...
+	local server=$1 end=$((SECONDS + 120))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$end" ] || ended "${DATABASE_PID[$server]}"; then
+			tail -n 20 "$TOP/$server.log" >&2
+			fail "the server $server does not answer"
+		fi
+		sleep 0.1
+	done
+}
+
 postgres_start() {
-	local dir=$TOP/pg.$1 bin i
+	local dir=$TOP/pg.$1 bin
 	bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 	[ -x "$bin/initdb" ] || skip 'PostgreSQL is not installed (tests/install)'
 	mkdir "$dir"
@@ -34,17 +46,12 @@ postgres_start() {
 	"${AS[@]}" "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$TOP/pg.$1.log" 2>&1 || fail 'initdb'
 	"${AS[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c shared_buffers=16MB >>"$TOP/pg.$1.log" 2>&1 &
 	DATABASE_PID[pg.$1]=$!
-	for ((i = 0; i < 300; i++)); do
-		pg "$1" -c 'select 1' >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	tail -n 20 "$TOP/pg.$1.log" >&2
-	fail 'PostgreSQL does not start'
+	database_answers "pg.$1" pg "$1" -c 'select 1'
 }
 pg() { local name=$1; shift; psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$TOP/pg.$name" -U postgres "$@"; }
 
 mariadb_start() {
-	local dir=$TOP/my.$1 i
+	local dir=$TOP/my.$1
 	command -v mariadbd >/dev/null || skip 'MariaDB is not installed (tests/install)'
 	mkdir "$dir"
 	[ "$(id -u)" != 0 ] || chown mysql: "$dir"
@@ -54,11 +61,6 @@ mariadb_start() {
 	"${AS[@]}" mariadbd --no-defaults --datadir="$dir/data" --socket="$dir/sock" --skip-networking --pid-file="$dir/pid" \
 		--innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=16M >>"$TOP/my.$1.log" 2>&1 &
 	DATABASE_PID[my.$1]=$!
-	for ((i = 0; i < 300; i++)); do
-		my "$1" -e 'select 1' >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	tail -n 20 "$TOP/my.$1.log" >&2
-	fail 'MariaDB does not start'
+	database_answers "my.$1" my "$1" -e 'select 1'
 }
 my() { local name=$1; shift; mariadb --no-defaults --socket="$TOP/my.$name/sock" --batch --skip-column-names "$@"; }

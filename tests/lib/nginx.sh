@@ -9,8 +9,8 @@ declare -gA NGINX_PORT=() NGINX_DIR=()
 nginx_start() {
 	local name=$1 dir=$TOP/nginx-$1 i port
 	mkdir -p "$dir/sites-available" "$dir/sites-enabled" "$dir/logs" "$dir/tmp"
-	for i in {1..20}; do
-		port=$((33000 + RANDOM % 9000))
+	for _ in {1..20}; do
+		port=$((12000 + RANDOM % 8000))	# below those that the kernel gives to clients
 		cat >"$dir/nginx.conf" <<-CONF
 		daemon off; worker_processes 1; pid $dir/pid; error_log $dir/logs/error; $([ "$(id -u)" != 0 ] || echo 'user root;')
 		events { worker_connections 64; }
@@ -31,9 +31,10 @@ nginx_start() {
 		NGINX_PID=$!
 		SCENARIO_PIDS+=("$NGINX_PID")
 		NGINX_PORT[$name]=$port NGINX_DIR[$name]=$dir
-		for i in {1..50}; do
-			[ "$(page "$name" / | cut -c1-3)" != 000 ] && return 0
-			kill -0 "$NGINX_PID" 2>/dev/null || break
+		# It writes its pid once it has the port; before that somebody else's server may answer there.
+		for ((i = 0; i < 1200; i++)); do
+			[ -s "$dir/pid" ] && [ "$(page "$name" / | cut -c1-3)" != 000 ] && return 0
+			ended "$NGINX_PID" && break
 			sleep 0.1
 		done
 	done
@@ -46,6 +47,6 @@ nginx_with() {
 }
 page() {
 	local body
-	body=$(curl -s -m 5 -w '\n%{http_code}' "http://127.0.0.1:${NGINX_PORT[$1]}${2:-/}")
+	body=$(curl -s -m 30 -w '\n%{http_code}' "http://127.0.0.1:${NGINX_PORT[$1]}${2:-/}")
 	printf '%s %s\n' "${body##*$'\n'}" "$(printf '%s' "$body" | head -n 1)"
 }

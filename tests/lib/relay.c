@@ -11,9 +11,10 @@
  *   chunk N            no write of more than N bytes; 0 = any
  *   cut                reset all connections
  *   stall on|off       bytes are taken in and none let out; nothing is reset
+ *   hold up|down N     stall on, once N more bytes have gone to, or come from, the server
  *   refuse on|off      a new connection is reset at once
  *   flip up|down N     the Nth byte (from 0) that goes to, or comes from, the server from now on gets its lowest bit changed
- *   count FILE         write "CONNECTIONS UP DOWN": accepted so far, and bytes let out in each direction
+ *   count FILE         write "CONNECTIONS UP DOWN STALLED": accepted so far, bytes let out in each direction, 1 while it stalls
  *   sync FILE          write an empty FILE: all commands before it are in force
  *
  * Ends with SIGTERM, or when its parent does.
@@ -61,7 +62,7 @@ static struct link *links[LINKS_MAX];
 static size_t nlinks;
 static int64_t delay_ns, paid_until[2];
 static uint64_t rate, chunk, accepted, passed[2];
-static int64_t flip_at[2] = { -1, -1 };	/* in passed[] terms */
+static int64_t flip_at[2] = { -1, -1 }, hold_at[2] = { -1, -1 };	/* in passed[] terms */
 static bool stalled, refusing;
 static int server_port;
 
@@ -108,6 +109,8 @@ static void write_file(const char *name, const char *text)
 		die(name);
 }
 
+static int way_of(const char *word) { return strcmp(word, "up") == 0 ? UP : DOWN; }
+
 static void command(char *line)
 {
 	char word[16] = "", arg[4000] = "", counts[100];
@@ -128,12 +131,14 @@ static void command(char *line)
 	else if (strcmp(word, "refuse") == 0)
 		refusing = strcmp(arg, "on") == 0;
 	else if (strcmp(word, "flip") == 0)
-		flip_at[strcmp(arg, "up") == 0 ? UP : DOWN] = (int64_t)(passed[strcmp(arg, "up") == 0 ? UP : DOWN] + n);
+		flip_at[way_of(arg)] = (int64_t)(passed[way_of(arg)] + n);
+	else if (strcmp(word, "hold") == 0)
+		hold_at[way_of(arg)] = (int64_t)(passed[way_of(arg)] + n);
 	else if (strcmp(word, "sync") == 0)
 		write_file(arg, "");
 	else if (strcmp(word, "count") == 0) {
-		(void)snprintf(counts, sizeof(counts), "%llu %llu %llu\n", (unsigned long long)accepted,
-		    (unsigned long long)passed[UP], (unsigned long long)passed[DOWN]);
+		(void)snprintf(counts, sizeof(counts), "%llu %llu %llu %d\n", (unsigned long long)accepted,
+		    (unsigned long long)passed[UP], (unsigned long long)passed[DOWN], stalled);
 		write_file(arg, counts);
 	} else {
 		(void)fprintf(stderr, "relay: what is \"%s\"?\n", line);
@@ -215,7 +220,7 @@ static bool take_in(struct half *h, int64_t now)
 
 static bool let_out(struct half *h, int way, int64_t now)
 {
-	while (h->head && h->head->due <= now && !(rate && paid_until[way] > now)) {
+	while (!stalled && h->head && h->head->due <= now && !(rate && paid_until[way] > now)) {
 		struct piece *p = h->head;
 		size_t n = p->len - p->at;
 		int64_t flip = flip_at[way] - (int64_t)passed[way];
@@ -239,6 +244,10 @@ static bool let_out(struct half *h, int way, int64_t now)
 		if (r < 0)
 			return errno == EAGAIN || errno == EINTR;
 		passed[way] += (uint64_t)r;
+		if (hold_at[way] >= 0 && (int64_t)passed[way] >= hold_at[way]) {
+			hold_at[way] = -1;
+			stalled = true;
+		}
 		h->held -= (size_t)r;
 		p->at += (size_t)r;
 		if (rate)
@@ -249,7 +258,7 @@ static bool let_out(struct half *h, int way, int64_t now)
 			h->tail = &h->head;
 		free(p);
 	}
-	if (h->ended && !h->head && !h->shut) {
+	if (!stalled && h->ended && !h->head && !h->shut) {
 		(void)shutdown(h->to, SHUT_WR);
 		h->shut = true;
 	}

@@ -165,7 +165,7 @@ clean_text() {
 bare() {
 	local want=$1 rc
 	shift
-	timeout -k 5 "${SCENARIO_TIMEOUT:-120}" "$WAYBILL" "$@" >"$OUT" 2>"$ERR" </dev/null
+	timeout -k 5 "${SCENARIO_TIMEOUT:-600}" "$WAYBILL" "$@" >"$OUT" 2>"$ERR" </dev/null
 	rc=$?
 	case /$want/ in
 	*/$rc/*) ;;

@@ -15,6 +15,7 @@
 #       --config 'LINE'       one more sshd_config line, placed first, so it wins over the defaults; repeat
 #       --env NAME=VALUE      one more environment variable for the sessions; repeat
 #       --prefix 'WORDS'      command in front of sshd, as 'ip netns exec far'
+#   sshd_env NAME [PAIR]      new connections have PAIR in their environment too; without PAIR as at the beginning
 #   sshd_stop NAME            stop it and all its sessions
 #   sshd_cut NAME             kill its sessions only (a connection cut in mid-stream); the listener stays
 #   sshd_sessions NAME        print how many connections are alive
@@ -107,7 +108,7 @@ sshd__listen() {	# NAME PORT PREFIX USER: 0 listening, 1 not
 	# shellcheck disable=SC2086
 	$3 "${as[@]}" "$SSHD_BIN" -D -e -f "${SSHD_DIR[$name]}/sshd_config" -p "$2" </dev/null >>"$log" 2>&1 &
 	SSHD_PID[$name]=$! SSHD_PORT[$name]=$2
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 2400; i++)); do
 		grep -q "^Server listening on" "$log" && return 0
 		kill -0 "${SSHD_PID[$name]}" 2>/dev/null || break
 		sleep 0.05
@@ -168,6 +169,21 @@ sshd_cut() {
 	[ -z "$pids" ] || kill -9 $pids 2>/dev/null || :
 }
 
+# The server begins anew as the same process; until it listens again it has not read what changed.
+sshd_env() {
+	local name=$1 config=${SSHD_DIR[$1]}/sshd_config was i
+	was=$(grep -c "^Server listening on" "${SSHD_LOG[$name]}")
+	[ -f "$config.first" ] || cp "$config" "$config.first"
+	sed "s|^SetEnv HOME=.*|&${2:+ $2}|" "$config.first" >"$config"
+	kill -HUP "${SSHD_PID[$name]}"
+	for ((i = 0; i < 2400; i++)); do
+		[ "$(grep -c "^Server listening on" "${SSHD_LOG[$name]}")" -le "$was" ] || return 0
+		sleep 0.05
+	done
+	echo "sshd_env: $name does not listen again" >&2
+	return 1
+}
+
 sshd_sessions() {
 	sshd__children "${SSHD_PID[$1]}" | wc -l
 }
@@ -201,7 +217,7 @@ sshd_agent() {
 	rm -f "$sock"
 	ssh-agent -D -a "$sock" >/dev/null 2>&1 &
 	SSHD_AGENT_PID[$name]=$! SSHD_AGENT_SOCK[$name]=$sock
-	for ((i = 0; i < 100; i++)); do [ -S "$sock" ] && break; sleep 0.05; done
+	for ((i = 0; i < 2400; i++)); do [ -S "$sock" ] && break; sleep 0.05; done
 	[ $# = 0 ] || SSH_AUTH_SOCK=$sock ssh-add -q "$@" </dev/null
 }
 

@@ -8,10 +8,8 @@ ip link set lo up || skip 'no loopback here'
 declare -a SPACES=()
 space() { unshare --net sleep 600 & SCENARIO_PIDS+=($!); eval "$1=$!"; }
 space GATE; space HOP; space OLD
-for _ in $(seq 50); do
-	[ "$(readlink /proc/$OLD/ns/net)" != "$(readlink /proc/self/ns/net)" ] && [ "$(readlink /proc/$HOP/ns/net)" != "$(readlink /proc/self/ns/net)" ] && break
-	sleep 0.05
-done
+elsewhere() { [ "$(readlink /proc/$1/ns/net)" != "$(readlink /proc/self/ns/net)" ]; }
+for pid in "$GATE" "$HOP" "$OLD"; do await 'a network of its own' elsewhere "$pid"; done
 inside() { local pid=$1; shift; nsenter --net=/proc/$pid/ns/net "$@"; }
 wire() {	# PID-OR-SELF ADDRESS PID ADDRESS NAME
 	ip link add "$5a" type veth peer name "$5b" || skip 'no veth here'

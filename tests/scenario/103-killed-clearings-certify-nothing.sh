@@ -3,7 +3,7 @@
 own_mounts
 # WAYBILL_KILLS=100 for the long form.
 kills=${WAYBILL_KILLS:-4}
-scenario "Clearing killed $kills times at random moments: no certificate from an unfinished record, and none that is false"
+scenario "Clearing killed $kills times at random calls: no certificate from an unfinished record, and none that is false"
 
 [ "$(id -u)" = 0 ] || skip 'loop devices need root'
 losetup -f >/dev/null 2>&1 || skip 'no loop devices here'
@@ -61,12 +61,16 @@ while [ "$struck" -lt "$kills" ] && [ "$round" -lt $((kills * 3)) ]; do
 	round=$((round + 1)) name=r$round
 	fresh "$name"
 	for try in 1 2 3; do
-		"$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
-		SCENARIO_PIDS+=("$pid")
-		# A clearing of this size takes from half a second to some seconds, as the machine is busy.
-		sleep "$(printf '%d.%02d' $((RANDOM % 5 == 0)) $((RANDOM % 70 + 5)))"
-		# The whole group of processes, or the runner alone: its agents find out by themselves.
-		kill -9 "$pid" 2>/dev/null && struck=$((struck + 1)); wait "$pid" 2>/dev/null
+		# At a random call by which something is kept: a moment of the clock would be before all of it on one machine, and after it on another.
+		calls=(fsync write fsync@journal fsync@clear fsync@ledger rename) call=${calls[RANDOM % 6]}
+		rule=$call:$((RANDOM % 8 + 1)):kill
+		WAYBILL_FAULT=$rule "$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null
+		rc=$?
+		case $rc in
+		137) struck=$((struck + 1)); echo "  killed at $rule" ;;
+		0) ;;
+		*) fail "a run that was to be killed at $rule ended with $rc" ;;
+		esac
 		[ "$struck" -lt "$kills" ] || break
 		events "$name" | grep -q -- '-clear-done' && break
 		expect 6 certificate "$name"

@@ -6,13 +6,12 @@ make_small "$TOP/src"
 person zhang li
 mkdir "$TOP/h"
 # A helper that takes its time: the first run is held in the middle for as long as the test likes.
-printf '#!/bin/sh\ntouch %s\nfor i in $(seq 600); do [ -e %s ] && exec %s "$@"; sleep 0.1; done\n' "$TOP/running" "$TOP/go" "$WAYBILL_BUILD/waybill-agent" >"$TOP/agent"
+printf '#!/bin/sh\ntouch %s\nfor i in $(seq 3000); do [ -e %s ] && exec %s "$@"; sleep 0.1; done\n' "$TOP/running" "$TOP/go" "$WAYBILL_BUILD/waybill-agent" >"$TOP/agent"
 chmod 755 "$TOP/agent"
 retirement "local:$TOP/src" >"$TOP/h/retire.yaml"
-WAYBILL_AGENT=$TOP/agent timeout 100 "$WAYBILL" -C "$WS" run "$TOP/h/retire.yaml" >"$TOP/first.out" 2>"$TOP/first.err" </dev/null & pid=$!
+WAYBILL_AGENT=$TOP/agent timeout 600 "$WAYBILL" -C "$WS" run "$TOP/h/retire.yaml" >"$TOP/first.out" 2>"$TOP/first.err" </dev/null & pid=$!
 SCENARIO_PIDS+=("$pid")
-for i in {1..150}; do [ -e "$TOP/running" ] && break; sleep 0.1; done
-[ -e "$TOP/running" ] || { cat "$TOP/first.err" >&2; fail 'the first run never came to its helper'; }
+await 'the helper of the first run' test -e "$TOP/running"
 
 part 'the second run'
 expect 8 run "$TOP/h/retire.yaml"
@@ -44,7 +43,7 @@ rm -f "$TOP/running" "$TOP/go"
 cp -r "$TOP/h" "$TOP/h2"; sed -i "s/name: retire/name: second/" "$TOP/h2/retire.yaml"
 WAYBILL_AGENT=$TOP/agent "$WAYBILL" -C "$WS" run "$TOP/h2/retire.yaml" >/dev/null 2>&1 </dev/null & pid=$!
 SCENARIO_PIDS+=("$pid")
-for i in {1..150}; do [ -e "$TOP/running" ] && break; sleep 0.1; done
+await 'the helper of the run that dies' test -e "$TOP/running"
 kill -9 "$pid"; wait "$pid" 2>/dev/null
 touch "$TOP/go"
 expect 3 run "$TOP/h2/retire.yaml"

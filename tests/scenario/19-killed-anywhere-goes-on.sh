@@ -7,7 +7,7 @@ head -c 25000000 /dev/urandom >"$TOP/src/big/another"
 host old; host new
 
 attempt() {	# RULE
-	WAYBILL_FAULT=$1 timeout 60 "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null
+	WAYBILL_FAULT=$1 timeout 600 "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null
 	[ $? != 137 ] || killed=$((killed + 1))
 }
 round() {	# NAME RULE...

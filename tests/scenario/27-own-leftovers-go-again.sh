@@ -9,10 +9,11 @@ for i in {1..40}; do echo "$i" >"$S/new/deep/$i"; done
 head -c 20000000 /dev/urandom >"$S/new/large"
 echo before >"$D/strange/file"
 migration "local:$S" "local:$D" >"$TOP/move.yaml"
+no_helper() { ! pgrep -f -- "--root $TOP/" >/dev/null; }
 for i in {1..6}; do
-	WAYBILL_FAULT=point@pass-stored:1:kill timeout 60 "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >/dev/null 2>&1
+	WAYBILL_FAULT=point@pass-stored:1:kill timeout 600 "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >/dev/null 2>&1
 	[ $? -gt 128 ] || fail 'the run was not killed'
-	sleep 0.3
+	await 'the end of its helpers' no_helper
 	[ ! -e "$D/new/deep/1" ] || break
 done
 [ -e "$D/new/deep/1" ] || fail 'nothing had been sent: the test shows nothing'

@@ -44,7 +44,7 @@ under() {
 	while kill -0 "$pid" 2>/dev/null; do
 		while read -r key kb _; do [ "$key" != VmHWM: ] || [ "$kb" -le "$PEAK" ] || PEAK=$kb; done 2>/dev/null <"/proc/$pid/status"
 		[ $SECONDS -le "$until" ] || { [ -n "$HUNG" ] || kill -TERM "$pid"; HUNG=yes; }
-		[ $SECONDS -le $((until + 10)) ] || fail "$how: waybill does not end when it is told to"
+		[ $SECONDS -le $((until + 60)) ] || fail "$how: waybill does not end when it is told to"
 		sleep 0.02
 	done
 	wait "$pid"

@@ -32,7 +32,7 @@ checked() {	# CODE ARGS...: like expect, with both programs under valgrind
 	local want=$1 rc f
 	shift
 	rm -f "$TOP/vg"/*
-	WAYBILL_AGENT=${AGENT-$TOP/agent} WAYBILL_STALL=120 timeout 250 valgrind --quiet --error-exitcode=88 --leak-check=full \
+	WAYBILL_AGENT=${AGENT-$TOP/agent} WAYBILL_STALL=120 timeout 900 valgrind --quiet --error-exitcode=88 --leak-check=full \
 		--suppressions="$TOP/known.supp" --errors-for-leak-kinds=definite,possible --track-fds=yes --log-file="$TOP/vg/waybill.%p" "$WAYBILL" -C "$WS" "$@" >"$OUT" 2>"$ERR" </dev/null
 	rc=$?
 	for f in "$TOP/vg"/*; do

@@ -3,35 +3,15 @@
 . "$WAYBILL_SOURCE/tests/lib/relay.sh"
 scenario 'Connections that are cut are made anew within one run, after ten seconds without a network as well; what was acknowledged is not sent again'
 
-make_small "$TOP/src"
-mkdir "$TOP/src/big" "$TOP/dst"
+two_links cut
 for n in {1..6}; do head -c 4000000 /dev/urandom >"$TOP/src/big/$n"; done
-host near; host far
-relay old near 'rate 16000000'
-relay new far 'rate 16000000'
-MORE='passes: {verify: no}'
-migration "old:$TOP/src" "new:$TOP/dst" | sed 's/^name: move/name: cut/' >"$TOP/plan.yaml"
-
-start() { "$WAYBILL" -C "$WS" run "$TOP/plan.yaml" >"$OUT" 2>"$ERR" </dev/null & run=$!; SCENARIO_PIDS+=("$run"); }
-finish() { wait "$run"; same_text "${1:-0}" $? "the run's exit code"; clean_text "$ERR" 'a run with cut connections'; }
-# Until so many bytes have come through since the mark.
-through() {	# NAME COLUMN BYTES
-	local i n
-	for ((i = 0; i < 600; i++)); do
-		n=$(relay_count "$1" | cut -d' ' -f"$2")
-		[ "$n" -ge "$3" ] && return
-		kill -0 "$run" 2>/dev/null || fail "the run ended before $3 bytes had passed $1"
-		sleep 0.05
-	done
-	fail "$1 stands still"
-}
 
 part 'cut at the source, then at the target, then both refused for ten seconds'
-start
-through old 3 4000000; relay_do old cut
-through new 2 9000000; relay_do new cut
-through new 2 16000000
-for r in old new; do relay_do $r refuse on; relay_do $r cut; done
+relay_do old hold down 4000000
+start; held old
+relay_do new hold up 5000000; relay_do old cut; relay_do old stall off; held new
+relay_do new cut; relay_do new hold up 7000000; relay_do new stall off; held new
+for r in old new; do relay_do $r refuse on; relay_do $r cut; relay_do $r stall off; done
 sleep 10
 for r in old new; do relay_do $r refuse off; done
 finish 0

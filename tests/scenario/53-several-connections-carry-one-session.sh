@@ -43,10 +43,11 @@ part 'cut in the middle of it'
 copy cut 3
 "$WAYBILL" -C "$WS" run "$TOP/cut.yaml" >"$OUT" 2>"$ERR" </dev/null & run=$!; SCENARIO_PIDS+=("$run")
 was=$(log | grep -c 'host new: 2 connections')
-for ((i = 0; i < 300; i++)); do [ "$(log | grep -c 'host new: 2 connections')" -gt "$was" ] && break; sleep 0.05; done
+second() { [ "$(log | grep -c 'host new: 2 connections')" -gt "$was" ]; }
+await 'a second connection to the target' second
 kill -9 $(sshd__children "${SSHD_PID[far]}" | tail -n 1)
 wait "$run"; same_text 0 $? 'exit code of the run whose lane was cut'
 says "$ERR" 'trying again'
 same_tree "$TOP/src" "$TOP/cut"
-for ((i = 0; i < 100; i++)); do [ "$(sshd_sessions near)$(sshd_sessions far)" = 00 ] && break; sleep 0.1; done
-same_text 00 "$(sshd_sessions near)$(sshd_sessions far)" 'connections left over'
+none_left() { [ "$(sshd_sessions near)$(sshd_sessions far)" = 00 ]; }
+await 'the end of all connections' none_left

@@ -73,7 +73,7 @@ part 'tries and every; a time limit ends the whole group'
 hook tell <<EOF
 #!/bin/sh
 [ "\$WAYBILL_POINT" = after-copy ] && exit 0
-[ "\$WAYBILL_HOST" = new ] && { sleep 86399 & sleep 86399; }
+[ "\$WAYBILL_HOST" = new ] && { sleep 86399 & echo \$! >$TOP/sleepers; sleep 86399 & echo \$! >>$TOP/sleepers; wait; }
 [ "\$WAYBILL_TRY" = 3 ]
 EOF
 sed -i 's/host: \[old, new, local\],/host: old, tries: 3, every: 1s,/' "$TOP/move.yaml"
@@ -82,8 +82,9 @@ same_text 3 "$(nth_hook tail 2 2 | jq .data.try)" 'tries'
 sed -i 's/host: old, tries: 3, every: 1s,/host: new, timeout: 1s,/' "$TOP/move.yaml"
 expect 1 run "$TOP/move.yaml"
 says "$ERR" 'took longer than 1 s'
-for i in {1..30}; do pgrep -f 'sleep 8639[9]' >/dev/null || break; sleep 0.1; done
-! pgrep -f 'sleep 8639[9]' >/dev/null || fail 'what the hook started outlived it'
+same_text 2 "$(wc -l <"$TOP/sleepers")" 'what the hook started'
+for pid in $(cat "$TOP/sleepers"); do await 'the end of what the hook started' ended "$pid"; done
+sed -i 's/timeout: 1s,/timeout: 5m,/' "$TOP/move.yaml"
 
 part 'a secret that is missing, and a hook that cannot be executed'
 rm "$TOP/password"
@@ -98,7 +99,7 @@ part 'as another user'
 if [ "$(id -u)" = 0 ]; then
 	hook tell <<<'#!/bin/sh
 echo $(id -un) $(id -Gn) $HOME'
-	sed -i 's/host: new, timeout: 1s,/host: new, user: nobody,/' "$TOP/move.yaml"
+	sed -i 's/host: new, timeout: 5m,/host: new, user: nobody,/' "$TOP/move.yaml"
 	expect 0 run "$TOP/move.yaml"
 	same_text 'nobody nogroup /nonexistent' "$(nth_hook tail 2 2 | jq -r .data.answer.text)" 'who ran it'
 fi

@@ -97,10 +97,9 @@ for at in 1 2; do
 	mkdir -p "$dir/live"; echo old >"$dir/live/index"; was=$(stat -c %i "$dir/live")
 	NAME=$name FOREIGN=drop swap "$dir/live" >"$TOP/$name.yaml"
 	expect 0 run "$TOP/$name.yaml" --until verify
-	sed -i "s/^SetEnv HOME=.*/& WAYBILL_FAULT=point@place:$at:kill/" "${SSHD_DIR[new]}/sshd_config"
-	kill -HUP "${SSHD_PID[new]}"; sleep 0.3
+	sshd_env new "WAYBILL_FAULT=point@place:$at:kill" || fail 'sshd does not begin anew'
 	if [ $at = 1 ]; then expect 8/9 run "$TOP/$name.yaml" --yes; else expect 0 run "$TOP/$name.yaml" --yes; serving target; fi
-	sed -i 's/ WAYBILL_FAULT=.*//' "${SSHD_DIR[new]}/sshd_config"; kill -HUP "${SSHD_PID[new]}"; sleep 0.3
+	sshd_env new || fail 'sshd does not begin anew'
 	[ $at = 2 ] || { [ "$RC" = 8 ] || expect 8 run "$TOP/$name.yaml"; serving source
 		same_text "old $was" "$(cat "$dir/live/index") $(stat -c %i "$dir/live")" 'the live tree'
 		expect 0 run "$TOP/$name.yaml" --yes; }
@@ -114,7 +113,7 @@ for way in on back; do
 	NAME=go-$way FOREIGN=drop swap "$dir/live" | sed 's/^hooks:/&\n  cutover: [{run: start, host: new}]/' >"$TOP/go-$way.yaml"
 	"$WAYBILL" -C "$WS" run "$TOP/go-$way.yaml" --yes >"$OUT" 2>"$ERR" </dev/null & pid=$!
 	SCENARIO_PIDS+=("$pid")
-	for i in {1..600}; do [ -e "$TOP/waits" ] && break; sleep 0.1; done
+	await 'the cut-over hook' test -e "$TOP/waits"
 	same_tree "$TOP/src" "$dir/live"
 	kill -9 "$pid"; wait "$pid" 2>/dev/null; rm "$TOP/slow"
 	expect 0 status go-$way

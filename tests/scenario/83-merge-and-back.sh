@@ -42,10 +42,9 @@ for at in 2 4 7; do
 	rm -rf "$TOP/again/live"; cp -a "$TOP/before" "$TOP/again/live"
 	sed "s|^name: .*|name: kill$at|; s|new:$TOP/live|new:$TOP/again/live|" "$TOP/move.yaml" >"$TOP/kill$at.yaml"
 	expect 0 run "$TOP/kill$at.yaml" --until verify
-	sed -i "s/^SetEnv HOME=.*/& WAYBILL_FAULT=point@place:$at:kill/" "${SSHD_DIR[new]}/sshd_config"
-	kill -HUP "${SSHD_PID[new]}"; sleep 0.3
+	sshd_env new "WAYBILL_FAULT=point@place:$at:kill" || fail 'sshd does not begin anew'
 	expect 8/9 run "$TOP/kill$at.yaml" --yes
-	sed -i 's/ WAYBILL_FAULT=.*//' "${SSHD_DIR[new]}/sshd_config"; kill -HUP "${SSHD_PID[new]}"; sleep 0.3
+	sshd_env new || fail 'sshd does not begin anew'
 	[ "$RC" = 8 ] || expect 8 run "$TOP/kill$at.yaml"
 	same_tree "$TOP/before" "$TOP/again/live"
 done

@@ -14,7 +14,7 @@ once() {
 	[ "$rc" = "$want" ] || fail "$hook $*: status $rc, expected $want"
 }
 twice() { once "$@"; once "$@"; }
-waits_for() { local i; for i in {1..150}; do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; return 1; }
+waits_for() { local end=$((SECONDS + 120)); until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
 
 postgres_part() {
 	local bin dir=$TOP/pg as
@@ -28,11 +28,16 @@ postgres_part() {
 	export PGHOST=$TOP/pgsock PGUSER=admin
 	waits_for psql -d postgres -c 'SELECT 1' || fail "no PostgreSQL: $(tail -n 3 "$TOP/pg.log")"
 	psql -q -d postgres -c 'CREATE DATABASE "odd ""name"' && psql -q -d 'odd "name' -c 'CREATE TABLE t (n int)' || fail 'no database'
-	{ echo 'INSERT INTO t VALUES (1);'; sleep 30; echo 'INSERT INTO t VALUES (2);'; } | psql -q -d 'odd "name' >/dev/null 2>&1 & SCENARIO_PIDS+=($!)
+	mkfifo "$TOP/typed"
+	psql -q -d 'odd "name' <"$TOP/typed" >/dev/null 2>&1 & SCENARIO_PIDS+=($!)
+	exec 8>"$TOP/typed"
+	echo 'INSERT INTO t VALUES (1);' >&8
 	waits_for sh -c "psql -At -d 'odd \"name' -c 'SELECT n FROM t' | grep -q 1" || fail 'the open session did not begin'
 	once 0 postgresql-readonly ACTION=enter DATABASE='odd "name' SOCKET="$PGHOST" LOGIN=admin
 	jq -e '.sessions_ended >= 1' "$OUT" >/dev/null || fail "sessions ended: $(cat "$OUT")"
 	once 0 postgresql-readonly ACTION=enter DATABASE='odd "name'
+	(echo 'INSERT INTO t VALUES (2);' >&8) 2>/dev/null; exec 8>&-
+	wait "${SCENARIO_PIDS[-1]}" 2>/dev/null
 	psql -q -d 'odd "name' -c 'INSERT INTO t VALUES (3)' >/dev/null 2>"$TOP/err" && fail 'a write went through'
 	says "$TOP/err" 'read-only'
 	"$bin/pg_dump" -d 'odd "name' >/dev/null || fail 'no dump while read-only'

@@ -51,7 +51,7 @@ make_database() {
 }
 application() {
 	perl "$WAYBILL_SOURCE/tests/lib/records.pl" "$TOP/port.$1" "$TOP/pg.$1" "$TOP/$1/upload" 2>>"$TOP/app.$1.log" </dev/null & SCENARIO_PIDS+=($!)
-	local i; for i in {1..100}; do [ -s "$TOP/port.$1" ] && break; sleep 0.05; done
+	await "the application at $1" test -s "$TOP/port.$1"
 	nginx_start "$1" "$TOP/$1/www" "location /app/ { proxy_pass http://127.0.0.1:$(cat "$TOP/port.$1"); }"
 }
 hook() { cat >"$TOP/$1"; chmod +x "$TOP/$1"; }
@@ -65,7 +65,7 @@ record="200 $(pg old wxzj -c "SELECT name || ' ' || sum(amount) FROM owner JOIN 
 same_text "$record" "$(page old /app/owner/4712)" 'the record before'
 
 # People use it all the time: what the old site took is noted.
-(while sleep 0.1; do flock "$TOP/in-flight" sh -c "curl -sf -m 5 http://127.0.0.1:${NGINX_PORT[old]}/app/add >>$TOP/written"; done) & SCENARIO_PIDS+=($!)
+(while sleep 0.1; do flock "$TOP/in-flight" sh -c "curl -sf -m 60 http://127.0.0.1:${NGINX_PORT[old]}/app/add >>$TOP/written"; done) & SCENARIO_PIDS+=($!)
 
 # ---- the plan
 totals="SELECT (SELECT count(*) || ' ' || max(id) || ' ' || sum(amount) FROM txn) || ' ' || (SELECT count(*) || ' ' || max(id) FROM attachment)"
@@ -119,6 +119,7 @@ plan() {
 	Y
 }
 written() { wc -l <"$TOP/written"; }
+more_than() { [ "$(written)" -gt "$1" ]; }
 # Rows and files both ways, and every number that somebody was given.
 whole() {
 	pg "$1" wxzj -c 'SELECT file FROM attachment' | sort >"$TOP/rows"
@@ -136,15 +137,14 @@ figures() {
 
 part 'a smoke test that fails: the old site again, nothing lost, and it takes more'
 plan 'no such record' >"$TOP/wxzj.yaml"
+touch "$TOP/written"; await 'people who use the site' more_than 5
 expect 4 run "$TOP/wxzj.yaml" --yes
 same_text 'serving: source' "$(tail -n 1 "$ERR")" 'the last line'
 figures
 same_text "$record" "$(page old /app/owner/4712)" 'the record at the old site'
 same_text 503 "$(page new | cut -c1-3)" 'the new site'
 n=$(written)
-[ "$n" -gt 5 ] || fail "only $n writes meanwhile"
-for i in {1..50}; do [ "$(written)" -gt "$n" ] && break; sleep 0.1; done
-[ "$(written)" -gt "$n" ] || fail 'the old site takes nothing any more'
+await 'that the old site takes something again' more_than "$n"
 (flock 9; whole old) 9>"$TOP/in-flight" || exit 1
 [ ! -e "$TOP/new/upload" ] || fail 'the new uploads are in place after the roll-back'
 
@@ -157,10 +157,10 @@ says "$ERR" 'the database wxzj at host new is not empty'
 same_text 1 "$(freezes)" 'freezes: production stops for no copy that is bound to be refused'
 pg new postgres -c 'DROP DATABASE wxzj WITH (FORCE)'
 n=$(written)
+await 'somebody who uses the old site' more_than "$n"
 expect 0 run "$TOP/wxzj.yaml" --yes
 same_text 'serving: target' "$(tail -n 1 "$ERR")" 'the last line'
 figures
-[ "$(written)" -gt "$n" ] || fail 'nothing was written until the freeze'
 same_text "$record" "$(page new /app/owner/4712)" 'the record at the new site'
 same_text '200 物业维修资金查询系统' "$(page new)" 'the first page at the new site'
 same_text 503 "$(page old | cut -c1-3)" 'the old site'

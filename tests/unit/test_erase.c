@@ -742,6 +742,5 @@ int main(void)
 		T(a_failed_overwriting_keeps_the_name), T(a_killed_agent_leaves_the_name_until_all_is_proven),
 	};
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

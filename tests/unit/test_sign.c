@@ -119,7 +119,7 @@ static pid_t start_agent(char sock[PATH_MAX])
 	key_path(sock, "agent.sock");
 	pid = proc_start(argv, NULL, NULL, NULL, &e);
 	assert_true(pid > 0);
-	for (int i = 0; i < 200 && stat(sock, &st) < 0; i++)
+	for (int i = 0; i < 6000 && stat(sock, &st) < 0; i++)
 		usleep(20000);
 	setenv("SSH_AUTH_SOCK", sock, 1);
 	return pid;

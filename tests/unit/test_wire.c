@@ -429,7 +429,7 @@ static void cancel_frees_readers_and_writers_at_once(void **state)
 	pthread_join(t, &good);
 	pthread_join(c, NULL);
 	assert_null(good);
-	assert_true(clock_mono_ns() - start < 3000000000LL);
+	assert_true(clock_mono_ns() - start < 20000000000LL);
 	part(&p);
 }
 
@@ -456,7 +456,7 @@ static void cancel_frees_a_writer_whose_peer_reads_nothing(void **state)
 	pthread_join(t, &good);
 	assert_null(good);
 	wire_close(w);
-	assert_true(clock_mono_ns() - start < 3000000000LL);
+	assert_true(clock_mono_ns() - start < 20000000000LL);
 	close(fd[0]);
 	close(fd[1]);
 }
