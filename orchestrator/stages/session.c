@@ -67,6 +67,14 @@ void run_shield(struct run *r)
 
 void run_unshield(struct run *r) { atomic_store(&r->shielded, false); }
 
+int run_failed_too(const struct err *one, int failed, struct err *e)
+{
+	log_error("%s", one->text);
+	if (failed == 0)
+		*e = *one;
+	return -1;
+}
+
 int run_check(struct run *r, struct err *e)
 {
 	if (!atomic_load(&r->cancelled) || atomic_load(&r->shielded))
