@@ -152,7 +152,7 @@ char *device_where(const struct stat *st)
 	struct stat backing;
 	char path[64];
 
-	(void)small_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b);
+	(void)device_attribute(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b);
 	if (!S_ISBLK(st->st_mode)) {
 		put_file(st, &b);
 		return b.failed ? NULL : buf_take(&b);
@@ -160,7 +160,7 @@ char *device_where(const struct stat *st)
 	buf_printf(&b, " b:%u:%u", major(st->st_rdev), minor(st->st_rdev));
 	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st->st_rdev), minor(st->st_rdev));
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir >= 0 && (small_file(dir, "loop/backing_file", &file) || small_file(dir, "../loop/backing_file", &file)) && stat(file.data, &backing) == 0)
+	if (dir >= 0 && (device_attribute(dir, "loop/backing_file", &file) || device_attribute(dir, "../loop/backing_file", &file)) && stat(file.data, &backing) == 0)
 		put_file(&backing, &b);
 	return b.failed ? NULL : buf_take(&b);
 }
