@@ -174,5 +174,12 @@ int sys_unlinkat(const char *site, int dir, const char *name, int flags)
 	return strikes("unlink", site) ? -1 : unlinkat(dir, name, flags);
 }
 
+void sys_rules_again(void)
+{
+	pthread_once(&once, load_rules);
+	rule_count = 0;
+	load_rules();
+}
+
 void sys_point(const char *site) { (void)strikes("point", site); }
 uint64_t sys_sync_count(void) { return atomic_load(&syncs); }

@@ -29,6 +29,8 @@ int sys_renameat(const char *site, int olddir, const char *old, int newdir, cons
 int sys_unlinkat(const char *site, int dir, const char *name, int flags);
 /* A named point between two calls, where a kill rule ("point@clear:2:kill") may strike. */
 void sys_point(const char *site);
+/* The rules are read once a process; one that was forked after that, with others in its environment, reads them again.  Before any thread. */
+void sys_rules_again(void);
 /* Number of successful fsync, fdatasync and syncfs calls so far, so that tests can assert durability. */
 uint64_t sys_sync_count(void);
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "sys.h"
 #include "agent.h"
 
 struct child {
@@ -34,6 +35,7 @@ static inline void child_start(struct child *c, const char *role, const char *ro
 	if (c->pid == 0) {
 		(void)signal(SIGPIPE, SIG_IGN);
 		(void)close(sv[0]);
+		sys_rules_again();
 		_exit(agent_serve(role, root, 0, NULL, sv[1], sv[1]));
 	}
 	(void)close(sv[1]);

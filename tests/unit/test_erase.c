@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
 #include "../lib/agent_child.h"
@@ -472,6 +473,46 @@ static void preallocated_and_sparse_blocks_are_all_overwritten(void **state)
 	finish_clean();
 }
 
+/* Old data of somebody lies beneath blocks that were allocated and never written. */
+static void what_lies_beneath_unwritten_blocks_is_overwritten(void **state)
+{
+	OWN_EXTENTS struct extents old = EXTENTS_INIT;
+	OWN_FD int fd = -1, raw = -1;
+	struct statvfs fs;
+	struct err e = ERR_INIT;
+	struct entry en;
+	size_t before = 0, after = 0;
+
+	(void)state;
+	if (!on_loop("mkfs.ext4 -q -F -m 0", 64))
+		skip();
+	put_file("secret", "the owner of flat 402 ", 50000);
+	assert_true((fd = openat(rootfd, "secret", O_RDONLY)) >= 0);
+	assert_int_equal(extents_read(fd, &old, &e), 1);
+	own_closep(&fd);
+	assert_int_equal(unlinkat(rootfd, "secret", 0), 0);
+	assert_int_equal(syncfs(rootfd), 0);
+	/* All the free space but a little: the old blocks are among it. */
+	assert_int_equal(fstatvfs(rootfd, &fs), 0);
+	assert_true((fd = openat(rootfd, "f", O_RDWR | O_CREAT, 0600)) >= 0);
+	assert_int_equal(fallocate(fd, 0, 0, (off_t)((fs.f_bavail - 64) * fs.f_bsize)), 0);
+	assert_int_equal(syncfs(rootfd), 0);
+	assert_true((raw = raw_device()) >= 0);
+	for (size_t i = 0; i < old.n; i++)
+		for (uint64_t at = 0; at < old.v[i].length; at += 4096)
+			before += block_holds(raw, old.v[i].physical + at, "flat 402");
+	assert_true(before > 0);	/* else this shows nothing */
+	en = inventoried("f");
+	begin(0);
+	assert_int_equal(ask_one(&en).state, MSG_ERASE_DONE);
+	finish_clean();
+	for (size_t i = 0; i < old.n; i++)
+		for (uint64_t at = 0; at < old.v[i].length; at += 4096)
+			after += block_holds(raw, old.v[i].physical + at, "flat 402");
+	assert_true(after <= 64);	/* what the file did not get */
+	assert_true(after < before);
+}
+
 static void what_changed_since_the_inventory_is_not_touched(void **state)
 {
 	static const char *const names[] = { "mtime", "size", "inode", "type" };
@@ -731,6 +772,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_is_unlinked_before_that_is_on_record), T(what_was_written_after_the_overwriting_is_not_unlinked),
 		T(an_ordinary_file_is_overwritten_and_gone), L(on_ext4_nothing_is_left_on_the_device),
+		L(what_lies_beneath_unwritten_blocks_is_overwritten),
 		L(data_inside_the_inode_is_told_apart), L(blocks_in_a_journal_are_written_through),
 		L(shared_blocks_are_never_called_cleared), L(copy_on_write_is_never_called_cleared),
 		L(a_mount_point_as_root_is_emptied_and_stays), T(without_raw_rights_it_is_read_through_the_file),
