@@ -92,5 +92,9 @@ host single --config 'MaxSessions 1'
 HOST[single]=${HOST[single]%\}}", via: gate}"
 unset 'HOST[old]'
 migration "single:$TOP/src" "single:$TOP/dst3" | sed 's/^name: move/name: single/' >"$TOP/single.yaml"
+# A database is summed up beside its dump: two commands at one host at a time.
+sqlite3 "$TOP/app.db" "CREATE TABLE t (a); INSERT INTO t VALUES ('one'), ('two')" || fail 'sqlite3'
+sed -i "s|^datasets:|&\n  db: {database: {driver: sqlite, from: single, to: single, name: $TOP/app.db, name_to: $TOP/app2.db}}|" "$TOP/single.yaml"
 expect 0 run "$TOP/single.yaml"
 same_tree "$TOP/src" "$TOP/dst3"
+same_text 'one two' "$(sqlite3 "$TOP/app2.db" 'SELECT a FROM t' | paste -sd' ')" 'rows'
