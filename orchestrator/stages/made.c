@@ -221,6 +221,44 @@ int made_preflight(struct run *r, const struct plan_dataset *d, json_t *entry, s
 	return m.preflight ? m.preflight(&m, entry, e) : 0;
 }
 
+/* What stands in the way is our own, and not known to be whole. */
+static int own_leftover(const struct run *r, const struct plan_dataset *d, struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+
+	if (e->class != ERR_REFUSED || !s || !s->feeding)
+		return -1;
+	return err_hint(e, "a feed of version %llu was begun there and its end is not recorded: drop the database there, and run again",
+	    (unsigned long long)s->feeding);
+}
+
+bool made_settled(const struct run *r, const struct plan_dataset *d)
+{
+	const struct standing_dataset *s = standing_dataset(&r->standing, d->name);
+
+	return d->kind == DATASET_DATABASE && d->to.host && s && s->version && !s->feeding && s->target.version == s->version &&
+	    strcmp(s->target.verdict, "match") == 0 && r->plan->kind == PLAN_MIGRATION && !plan_takes_over(r->plan);
+}
+
+int made_finished(struct run *r, const struct plan_dataset *d, bool *finished, struct err *e)
+{
+	OWN_MADE struct made m = { .r = NULL };
+	struct host *h;
+
+	*finished = false;
+	if (!made_settled(r, d))
+		return 0;
+	if (made_open(r, d, &m, e) < 0 || run_host(r, d->from.host, &h, e) < 0 || run_host(r, d->to.host, &h, e) < 0)
+		return -1;
+	if (!m.vacant || m.vacant(&m, e) == 0)
+		return 0;
+	*finished = e->class == ERR_REFUSED;
+	if (!*finished)
+		return -1;
+	err_clear(e);
+	return 0;
+}
+
 /* Found out here, production has not stopped for nothing. */
 int made_vacant(struct run *r, struct err *e)
 {
@@ -234,7 +272,7 @@ int made_vacant(struct run *r, struct err *e)
 		if (made_open(r, d, &m, e) < 0 || run_host(r, d->from.host, &h, e) < 0 || run_host(r, d->to.host, &h, e) < 0)
 			return -1;
 		if (m.vacant && m.vacant(&m, e) < 0)
-			return -1;
+			return own_leftover(r, d, e);
 	}
 	return 0;
 }

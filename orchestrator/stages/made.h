@@ -9,6 +9,7 @@
 #ifndef MADE_H
 #define MADE_H
 
+#include "archive.h"
 #include "exec.h"
 #include "pass.h"
 #include "redact.h"
@@ -89,7 +90,16 @@ int made_failed(struct made *m, const char *host, const struct made_command *c, 
 int made_preflight(struct run *r, const struct plan_dataset *d, json_t *entry, struct err *e) MUST_CHECK;
 /* Before the freeze: the targets that the final pass feeds can take it.  ERR_REFUSED: one holds something, as after a roll-back. */
 int made_vacant(struct run *r, struct err *e) MUST_CHECK;
-/* As pass_run: a version, fed to the target; nothing is recorded when any command fails. */
+/*
+ * A database that this plan fed and found good there is finished for a plan that only repeats (contract 4.1): feeding it again would need
+ * an empty one.  settled: the ledger says so.  finished: and it is still there, *finished.
+ */
+bool made_settled(const struct run *r, const struct plan_dataset *d);
+int made_finished(struct run *r, const struct plan_dataset *d, bool *finished, struct err *e) MUST_CHECK;
+/*
+ * As pass_run: a version, fed to the target; nothing is recorded when any command fails.  A database is not fed twice: a feed that was
+ * begun and not recorded counts as done when the target's fingerprint says all of it (ERR_REFUSED when it says less).
+ */
 int made_pass_run(struct run *r, const struct plan_dataset *d, const char *stage, struct pass_result *out, struct err *e) MUST_CHECK;
 /*
  * Asks the target of d for its fingerprint, to be used by the verification that gets it (verify_options.asked): that one waits for
@@ -100,6 +110,8 @@ struct made_asked *made_ask_ahead(struct run *r, const struct plan_dataset *d);
 void made_asked_free(struct made_asked *a);
 static inline void made_asked_freep(struct made_asked **a) { made_asked_free(*a); }
 /* Compares the fingerprint of version v->version with what the side says now.  Differences and what could not be checked go into v. */
+/* *same: what the target says now is what the entry, a fingerprint at that place in the archive, has. */
+int made_same(struct made *m, const struct entry *en, const struct location *at, bool *same, struct err *e) MUST_CHECK;
 int made_verify(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e) MUST_CHECK;
 
 /* Drivers: fill in parts, preflight, prepare and vacant. */

@@ -97,8 +97,8 @@ static int look(struct made *m, bool *there, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	const char *sql = made_word(m, "SELECT (SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '%s'), (SELECT COUNT(*) FROM "
-	    "information_schema.TABLES WHERE TABLE_SCHEMA = '%s') + (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '%s')\n",
-	    target_name(m), target_name(m), target_name(m));
+	    "information_schema.TABLES WHERE TABLE_SCHEMA = '%s') + (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '%s') + (SELECT COUNT(*) "
+	    "FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '%s')\n", target_name(m), target_name(m), target_name(m), target_name(m));
 	unsigned long exists = 0, things = 0;
 
 	if (check_names(m, e) < 0 || ask(m, m->d->to.host, "information_schema", sql, &b, e) < 0)

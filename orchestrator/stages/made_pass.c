@@ -2,6 +2,7 @@
 #include "made.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "archive.h"
@@ -9,6 +10,9 @@
 #include "esc.h"
 #include "log.h"
 #include "pass_internal.h"
+#include "sys.h"
+
+#define MADE_SITE "made-fed"	/* of the fault seam: the target has it, the ledger does not */
 
 /* ---- output into the archive ---- */
 
@@ -327,10 +331,37 @@ static int add_root(struct pass *p, struct err *e)
 	return entry_set_path(&en, ".", 1, e) < 0 ? -1 : add_entry(p, &en, &none, e);
 }
 
+/* An intent, for what is in a database cannot be taken back: the next run must be able to tell whose contents those are. */
+static int begin_feed(struct made *m, struct pass *p, struct err *e)
+{
+	if (!m->vacant)
+		return 0;
+	if (m->vacant(m, e) < 0)
+		return -1;
+	return run_event(m->r, NULL, p->stage, "feeding", json_pack("{s:s,s:I,s:s}", "dataset", m->d->name, "version", (json_int_t)p->version,
+	    "host", m->d->to.host), e, "%s version %" PRIu64 " is fed at host %s", m->d->name, p->version, m->d->to.host);
+}
+
+/* The target holds what a feed brought that was cut before it was recorded: all of it, or it is nobody's business but a person's. */
+static int fed_before(struct made *m, const struct taken *taken, const struct err *occupied, struct err *e)
+{
+	bool same = false;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (strcmp(m->parts[i].name, MADE_FINGERPRINT) == 0 && made_same(m, &taken[i].entry, &taken[i].at, &same, e) < 0)
+			return -1;
+	if (same) {
+		log_warn("dataset %s: an earlier run fed it and was cut before that was recorded; the fingerprints of source and target are the same, "
+		    "so it is not fed again", m->d->name);
+		return 0;
+	}
+	*e = *occupied;
+	return err_hint(e, "a feed was begun there, its end is not recorded, and what is there is not what the source holds: drop the database there, "
+	    "and run again");
+}
+
 static int feed_order(struct made *m, struct pass *p, const struct taken *taken, int order, struct err *e)
 {
-	if (!m->d->to.host || (m->d->kind == DATASET_COMMAND && m->d->command.stream))
-		return 0;
 	if (order == 1 && m->prepare && m->prepare(m, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m->count; i++)
@@ -339,18 +370,49 @@ static int feed_order(struct made *m, struct pass *p, const struct taken *taken,
 	return 0;
 }
 
-/* Durable before anybody is fed with it: what is in a database cannot be taken back. */
+static bool is_fed(const struct made *m)
+{
+	return m->d->to.host && !(m->d->kind == DATASET_COMMAND && m->d->command.stream);
+}
+
+/* Looked at before the source has all the work.  occupied: why not, when it may be what we fed. */
+static int look_at_target(struct made *m, struct err *occupied, struct err *e)
+{
+	const struct standing_dataset *s = standing_dataset(&m->r->standing, m->d->name);
+
+	if (!is_fed(m) || !m->vacant || m->vacant(m, e) == 0)
+		return 0;
+	if (e->class != ERR_REFUSED || !s || !s->feeding)
+		return -1;
+	*occupied = *e;
+	err_clear(e);
+	return 0;
+}
+
+/* Durable before anybody is fed with it. */
 static int take_and_feed(struct made *m, struct pass *p, struct taken *taken, const struct made_part *print, struct made_later *l, struct err *e)
 {
+	struct err occupied = ERR_INIT;
+
+	if (look_at_target(m, &occupied, e) < 0)
+		return -1;
 	for (size_t i = 0; i < m->count; i++)
 		if (&m->parts[i] != print && take_part(m, p, &m->parts[i], &taken[i], e) < 0)
 			return -1;
 	/* What a server has for all of its databases goes first: owners have to be there before what they own. */
-	if (store_sync(p->r->w->store, e) < 0 || feed_order(m, p, taken, 0, e) < 0)
+	if (store_sync(p->r->w->store, e) < 0 ||
+	    (is_fed(m) && occupied.class == ERR_NONE && (begin_feed(m, p, e) < 0 || feed_order(m, p, taken, 0, e) < 0)))
 		return -1;
 	if (print && take_later(m, p, print, l, &taken[print - m->parts], e) < 0)
 		return -1;
-	return feed_order(m, p, taken, 1, e);
+	if (!is_fed(m))
+		return 0;
+	if (occupied.class != ERR_NONE)
+		return store_sync(p->r->w->store, e) < 0 ? -1 : fed_before(m, taken, &occupied, e);
+	if (feed_order(m, p, taken, 1, e) < 0)
+		return -1;
+	sys_point(MADE_SITE);
+	return 0;
 }
 
 static int run_parts(struct made *m, struct pass *p, struct taken *taken, struct err *e)

@@ -170,6 +170,34 @@ static bool take_asked(struct made_asked *a, struct buf *out)
 	return false;
 }
 
+/* A fingerprint of nothing is a text as well. */
+static int compare_texts(struct verify_result *v, struct buf *want, struct buf *got, struct err *e)
+{
+	buf_puts(want, "");
+	buf_puts(got, "");
+	if (buf_finish(want, e) < 0 || buf_finish(got, e) < 0)
+		return -1;
+	return compare(v, want->data ? want->data : (char[]){ "" }, got->data ? got->data : (char[]){ "" }, e);
+}
+
+int made_same(struct made *m, const struct entry *en, const struct location *at, bool *same, struct err *e)
+{
+	OWN(archive_closep) struct archive *a = NULL;
+	OWN_VERIFY struct verify_result v = VERIFY_RESULT_INIT;
+	OWN_BUF struct buf want = BUF_INIT, got = BUF_INIT;
+	const struct made_part *part = made_part(m, MADE_FINGERPRINT);
+
+	*same = false;
+	if (!part || at->kind == LOCATION_NONE || en->size > MADE_FINGERPRINT_MAX)
+		return 0;
+	if (archive_open(m->r->w, &a, e) < 0 || archive_content(a, en, at, append, &want, e) < 0 ||
+	    made_ask(m, m->d->to.host, part->again.argv ? &part->again : &part->run, MADE_FINGERPRINT_MAX, &got, e) < 0 ||
+	    compare_texts(&v, &want, &got, e) < 0)
+		return -1;
+	*same = v.checked && !v.difference_total;
+	return 0;
+}
+
 int made_verify(struct run *r, const struct plan_dataset *d, const struct verify_options *o, struct verify_result *v, struct err *e)
 {
 	const char *host = o->side == VERIFY_SOURCE ? d->from.host : d->to.host;
@@ -195,11 +223,7 @@ int made_verify(struct run *r, const struct plan_dataset *d, const struct verify
 		}
 		return verify_add_unverified(v, MADE_FINGERPRINT, why.text) < 0 ? err_sys(e, "verify") : 0;
 	}
-	buf_puts(&want, "");
-	buf_puts(&got, "");
 	v->bytes = got.len;
 	v->read = 1;
-	if (buf_finish(&want, e) < 0 || buf_finish(&got, e) < 0)
-		return -1;
-	return compare(v, want.data ? want.data : (char[]){ "" }, got.data ? got.data : (char[]){ "" }, e);
+	return compare_texts(v, &want, &got, e);
 }

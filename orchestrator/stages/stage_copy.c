@@ -66,11 +66,28 @@ static int pass_once(void *ctx, struct err *e)
 	return still_there(a->r, a->d, e) < 0 ? -1 : pass_run(a->r, a->d, a->stage, a->res, e);
 }
 
+/* Nothing is fed into what holds something; and a plan that is run once more is no wish to have it dropped. */
+static int finished_before(struct run *r, const struct plan_dataset *d, bool *finished, struct err *e)
+{
+	*finished = false;
+	if (!made_is(d))
+		return 0;
+	if (made_finished(r, d, finished, e) < 0)
+		return -1;
+	if (*finished)
+		log_warn("dataset %s is finished: version %" PRIu64 " was fed at host %s and found good there; to move the database anew, drop it there and run again",
+		    d->name, standing_dataset(&r->standing, d->name)->version, d->to.host);
+	return 0;
+}
+
 static int one_pass(struct run *r, const struct plan_dataset *d, const char *stage, struct sums *s, struct err *e)
 {
 	struct pass_result res = { .version = 0 };
 	struct pass_act act = { r, d, stage, &res, false };
+	bool finished;
 
+	if (finished_before(r, d, &finished, e) < 0 || finished)
+		return finished ? 0 : -1;
 	limit_frozen(r, strcmp(stage, "final") == 0);
 	/* What a command was fed with cannot be taken back: such a pass is not tried again by itself. */
 	if ((made_is(d) ? made_pass_run(r, d, stage, &res, e) : persist(r, pass_once, &act, e)) < 0)

@@ -103,6 +103,7 @@ static int take_version(struct standing *s, const json_t *j, struct err *e)
 		loss_rights_parse(json_object_get(j, "rights"), &d->rights);
 	loss_counts_text(json_object_get(j, "losses"), d->losses, sizeof(d->losses));
 	d->version = number_of(j, "version");
+	d->feeding = 0;
 	d->entries = number_of(j, "entries");
 	d->bytes = number_of(j, "bytes");
 	d->failed = number_of(balance, "failed");
@@ -115,6 +116,16 @@ static int take_version(struct standing *s, const json_t *j, struct err *e)
 	}
 	(void)snprintf(d->root, sizeof(d->root), "%s", text_of(j, "root"));
 	(void)snprintf(d->root_sm3, sizeof(d->root_sm3), "%s", text_of(j, "root_sm3"));
+	return 0;
+}
+
+static int take_feeding(struct standing *s, const json_t *j, struct err *e)
+{
+	struct standing_dataset *d = standing_need(s, text_of(j, "dataset"), e);
+
+	if (!d)
+		return -1;
+	d->feeding = number_of(j, "version");
 	return 0;
 }
 
@@ -296,6 +307,8 @@ static int take_stage(struct standing *s, const struct ledger_event *ev, const j
 		return take_preflight(s, j, e);
 	if ((stage == STAGE_COPY || stage == STAGE_FINAL) && strcmp(ev->state, "version") == 0)
 		return take_version(s, j, e);
+	if ((stage == STAGE_COPY || stage == STAGE_FINAL) && strcmp(ev->state, "feeding") == 0)
+		return take_feeding(s, j, e);
 	if (strcmp(ev->state, "checked") == 0)
 		return take_check(s, ev, j, stage == STAGE_RESTORE_TEST, e);
 	if (stage == STAGE_CLEAR)

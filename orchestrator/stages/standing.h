@@ -34,6 +34,7 @@ struct standing_check {		/* the last verification of one dataset and side */
 struct standing_dataset {
 	char name[PLAN_NAME_MAX + 1];
 	uint64_t version;		/* newest, 0 = none */
+	uint64_t feeding;		/* the version that a database was begun to be fed with, until it stands; 0 = none */
 	uint64_t entries, bytes, failed, unsettled;
 	double seconds;			/* the newest pass took */
 	double verify_seconds;		/* the last verification at the target took */

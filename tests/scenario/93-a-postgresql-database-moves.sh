@@ -41,6 +41,12 @@ same_text match "$(jq -r .verdict "$OUT")" 'verdict'
 expect 0 verify "$TOP/db.yaml" db --side source
 expect 0 verify "$TOP/db.yaml" db --side archive
 
+part 'finished: another run feeds nothing'
+versions() { jq -r '.datasets.db.version' <("$WAYBILL" -C "$WS" --json status pgmove 2>/dev/null); }
+expect 0 run "$TOP/db.yaml"
+says "$ERR" 'dataset db is finished: version 1'
+same_text 1 "$(versions)" 'versions'
+
 part 'no password anywhere'
 ! grep -rqs 'geheim-4712' "$WS/.waybill/log" "$OUT" "$ERR" || fail 'the password is in a log'
 ! ledger log -p pgmove | grep -q 'geheim-4712\|SCRAM-SHA' || fail 'a password or its verifier is in the ledger'
@@ -72,6 +78,25 @@ says "$ERR" 'is not empty'
 pg new postgres -c 'drop database wxzj' -c 'alter role app nocreatedb' >/dev/null
 expect 0 run "$TOP/db.yaml"
 expect 0 verify "$TOP/db.yaml" db
+
+part 'cut between the feed and its record: what is there is found to be it, or stays for a person'
+killed_after_feed() {
+	pg new postgres -c 'drop database wxzj' >/dev/null
+	{ WAYBILL_FAULT=point@made-fed:1:kill "$WAYBILL" -C "$WS" run "$TOP/db.yaml" >"$OUT" 2>"$ERR" </dev/null; } 2>/dev/null
+	[ $? -gt 128 ] || fail 'it was not killed'
+	same_text 20000 "$(pg new wxzj -c 'select count(*) from house')" 'rows that were fed'
+}
+killed_after_feed
+pg new wxzj -c 'delete from house where id = 5 and not exists (select 1 from rest)' >/dev/null
+expect 6 run "$TOP/db.yaml"
+says "$ERR" 'is not empty' 'a feed was begun there'
+same_text 2 "$(versions)" 'versions after a refusal'
+killed_after_feed
+expect 0 run "$TOP/db.yaml"
+says "$ERR" 'is not fed again'
+same_text 3 "$(versions)" 'versions after a feed that was found'
+expect 0 verify "$TOP/db.yaml" db
+expect 0 audit "$WS"
 
 part 'out of the archive, by stock tools'
 expect 0 restore "$TOP/db.yaml" db --to "$TOP/back"

@@ -43,6 +43,10 @@ for d in shop notes; do
 done
 ! grep -rqs 'geheim-4713' "$WS/.waybill/log" || fail 'the password is in a log'
 
+part 'finished: another run feeds nothing'
+expect 0 run "$TOP/dbs.yaml"
+says "$ERR" 'dataset shop is finished' 'dataset notes is finished'
+
 part 'each difference is named'
 differs() {	# DATASET KEY
 	expect 4 --json verify "$TOP/dbs.yaml" "$1"
@@ -62,3 +66,11 @@ mv "$TOP/away.db" "$TOP/new.db"
 part 'never into a database that has something'
 expect 6 run "$TOP/dbs.yaml"
 says "$ERR" "is not empty"
+
+part 'an event alone is something, too; and nothing is changed before that is known'
+my new -e 'drop database shop; create database shop; drop user app@localhost'
+my new shop -e 'create event theirs on schedule every 1 day do select 1'
+mv "$TOP/new.db" "$TOP/away.db"
+expect 6 run "$TOP/dbs.yaml"
+says "$ERR" 'shop at host new is not empty'
+same_text 0 "$(my new -e "select count(*) from mysql.user where user = 'app'")" 'accounts that came before the refusal'
