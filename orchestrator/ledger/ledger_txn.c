@@ -168,14 +168,21 @@ static int pack_trees(struct ledger_txn *t, struct err *e)
 	return tree_write(tree, pack_tree, t->pack, &ignored, e);
 }
 
+int ledger_txn_store(struct ledger_txn *t, struct err *e)
+{
+	if (t->pack && (pack_trees(t, e) < 0 || pack_stream_commit(t->pack, e) < 0))
+		return -1;
+	pack_stream_free(take_ptr(&t->pack));
+	return 0;
+}
+
 int txn_flush(struct ledger_txn *t, struct err *e)
 {
 	git_oid id;
 	int rc;
 
-	if (t->pack && (pack_trees(t, e) < 0 || pack_stream_commit(t->pack, e) < 0))
+	if (ledger_txn_store(t, e) < 0)
 		return -1;
-	pack_stream_free(take_ptr(&t->pack));
 	for (size_t i = 0; i < t->pending_count; i++)
 		if ((rc = git_odb_write(&id, t->l->odb, t->pending[i].data, t->pending[i].len, GIT_OBJECT_BLOB)) < 0)
 			return git_fail(e, rc, "write an object");

@@ -320,7 +320,7 @@ static int add_entry(struct pass *p, const struct entry *en, const struct locati
 	p->progress.entries++;
 	if (pass_place(p, at, &place, e) < 0)
 		return -1;
-	return passfile_add(p->found, en, place << FOUND_MARKS | FOUND_CHANGED, e);
+	return names_add(&p->names, en, e) < 0 ? -1 : passfile_add(p->found, en, place << FOUND_MARKS | FOUND_CHANGED, e);
 }
 
 static int add_root(struct pass *p, struct err *e)

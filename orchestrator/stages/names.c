@@ -30,17 +30,32 @@ static struct names_group *find(const struct names *l, const char *path)
 	return NULL;
 }
 
-static int add(struct names *l, struct entry *en, struct err *e)
+static int add(struct names *l, const struct entry *en, struct err *e)
 {
 	struct names_group *g;
+	char *first;
 
 	if ((l->n & (l->n - 1)) == 0) {
 		if (!(g = realloc(l->v, (l->n ? l->n * 2 : 1) * sizeof(*g))))
 			return err_sys(e, "hard links");
 		l->v = g;
 	}
-	l->v[l->n++] = (struct names_group){ take_ptr(&en->path), 1 };
+	if (!(first = strdup(en->path)))
+		return err_sys(e, "hard links");
+	l->v[l->n++] = (struct names_group){ first, 1 };
 	return 0;
+}
+
+int names_add(struct names *l, const struct entry *en, struct err *e)
+{
+	struct names_group *g;
+
+	if (en->link_to) {
+		if ((g = find(l, en->link_to)))
+			g->names++;
+		return 0;
+	}
+	return en->type != ENTRY_DIR && en->nlink > 1 ? add(l, en, e) : 0;
 }
 
 int names_from(struct names *l, struct passfile *found, struct err *e)
@@ -52,16 +67,11 @@ int names_from(struct names *l, struct passfile *found, struct err *e)
 		return -1;
 	for (;;) {
 		OWN_ENTRY struct entry en = ENTRY_INIT;
-		struct names_group *g;
 
 		if ((got = passfile_next(found, &en, &place, e)) != 1)
 			return got;
-		if (en.link_to) {
-			if ((g = find(l, en.link_to)))
-				g->names++;
-		} else if (en.type != ENTRY_DIR && en.nlink > 1 && add(l, &en, e) < 0) {
+		if (names_add(l, &en, e) < 0)
 			return -1;
-		}
 	}
 }
 

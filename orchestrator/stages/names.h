@@ -11,6 +11,8 @@
 struct names { struct names_group { char *first; uint32_t names; } *v; size_t n; };
 #define NAMES_INIT { NULL, 0 }
 void names_dispose(struct names *n);
+/* One entry, in walk order. */
+int names_add(struct names *n, const struct entry *en, struct err *e) MUST_CHECK;
 /* Counts over all of found (from its start; left at its end). */
 int names_from(struct names *n, struct passfile *found, struct err *e) MUST_CHECK;
 /* first: path of the inode's first name; 1 when it has no further ones. */

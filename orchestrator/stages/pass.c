@@ -138,7 +138,7 @@ static int touch_parent(struct pass *p, const struct entry *en, struct err *e)
 static int found(struct pass *p, const struct entry *en, uint64_t place, unsigned marks, struct err *e)
 {
 	p->progress.entries++;
-	if ((marks & FOUND_CHANGED) && touch_parent(p, en, e) < 0)
+	if (((marks & FOUND_CHANGED) && touch_parent(p, en, e) < 0) || names_add(&p->names, en, e) < 0)
 		return -1;
 	return passfile_add(p->found, en, place << FOUND_MARKS | marks, e);
 }
@@ -522,7 +522,7 @@ static int run_pass(struct pass *p, struct err *e)
 	    open_source(p, e) < 0 || open_target(p, e) < 0 ||
 	    sweep_note(p->r, p->d, e) < 0 || (p->d->to.host && sent_open(p->r, p->d, p->last, p->version, &p->sent, e) < 0) ||
 	    receive(p, e) < 0 || close_source(p, e) < 0 || check_deletions(p, e) < 0 ||
-	    pass_check_patches(p, e) < 0 || pass_flush(p, true, true, e) < 0 || pass_finish_target(p, e) < 0)
+	    pass_check_patches(p, e) < 0 || pass_finish_target(p, e) < 0)
 		return -1;
 	show(p, true);
 	return pass_commit(p, e) < 0 ? -1 : sweep_after(p->r, p->d, p->stage, e);
@@ -536,6 +536,7 @@ void pass_free(struct pass *p)
 		wire_cancel(p->source->wire);
 	if (known_sender_join(p->sender, &ignored) < 0)
 		log_debug("known state: %s", ignored.text);
+	pass_version_abandon(p);
 	session_close(p->source);
 	target_free(&p->target);
 	pass_acks_free(p);
@@ -544,6 +545,7 @@ void pass_free(struct pass *p)
 	known_close(p->known);
 	passfile_free(p->found);
 	passfile_free(p->gone);
+	names_dispose(&p->names);
 	u64set_dispose(&p->touched);
 	u64set_dispose(&p->contents);
 	sent_close(p->sent);

@@ -1,4 +1,4 @@
-/* The last phase of a pass at its target: attributes, links, deletions. */
+/* The last phase of a pass: attributes, links, deletions at its target, while the version is written. */
 #include "pass_internal.h"
 
 #include <string.h>
@@ -157,13 +157,35 @@ static int send_removals(struct pass *p, int (*load)(struct pass *, struct remov
 	return r;
 }
 
-int pass_finish_target(struct pass *p, struct err *e)
+static int send_last(struct pass *p, struct err *e)
 {
-	if (!p->target.session)
-		return 0;
 	if (p->sent && sent_flush(p->sent, e) < 0)
 		return -1;
-	if (pass_send_whole(p, e) < 0 || (p->d->files.delete && (send_removals(p, load_left, e) < 0 || send_removals(p, load_removals, e) < 0)) || send_finals(p, e) < 0 || target_finish(&p->target, e) < 0)
+	if (p->d->files.delete && (send_removals(p, load_left, e) < 0 || send_removals(p, load_removals, e) < 0))
+		return -1;
+	return send_finals(p, e);
+}
+
+/* Names that an earlier pass left make us look into the ledger, which is the builder's while it is at work. */
+static bool looks_back(const struct pass *p)
+{
+	size_t n = 0;
+
+	return p->sent && sent_left(p->sent, &n) && n;
+}
+
+int pass_finish_target(struct pass *p, struct err *e)
+{
+	if (!looks_back(p) && pass_version_start(p, e) < 0)
+		return -1;
+	if (pass_flush(p, true, p->patched, e) < 0)
+		return -1;
+	if (!p->target.session)
+		return pass_flush(p, false, true, e);
+	if (pass_send_whole(p, e) < 0)
+		return -1;
+	/* What is sent now the target does while it makes durable what it was sent before. */
+	if (send_last(p, e) < 0 || pass_flush(p, false, true, e) < 0 || target_finish(&p->target, e) < 0)
 		return -1;
 	p->result.problems = p->target.problem_total;
 	return 0;

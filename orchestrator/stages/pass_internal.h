@@ -4,9 +4,11 @@
 
 #include <pthread.h>
 
+#include "atomic_file.h"
 #include "blocks.h"
 #include "known.h"
 #include "loss_survey.h"
+#include "names.h"
 #include "pack.h"
 #include "pass.h"
 #include "passfile.h"
@@ -72,7 +74,25 @@ struct pass_sync {			/* guarded by lock, but thread and running */
 	struct err why;
 };
 
+#define PASS_DIR 96
+
+struct pass_output {			/* of a version, while it is written */
+	struct ledger_txn *txn;
+	struct manifest_writer *manifest;
+	struct objects_writer *objects;
+	struct scan_writer *scan;
+	struct atomic_file scan_file;
+	char dir[PASS_DIR];		/* "datasets/D" */
+	struct buf index;		/* the manifest's, with root and totals: once all entries are in it */
+	struct manifest_root root;
+	struct manifest_totals totals;
+	int64_t took;			/* ns, to write it */
+};
+#define PASS_OUTPUT_INIT { .scan_file = ATOMIC_FILE_INIT, .index = BUF_INIT }
+void pass_output_dispose(struct pass_output *o);
+
 struct known_sender;
+struct pass_builder;
 
 struct pass {
 	struct run *r;
@@ -87,6 +107,8 @@ struct pass {
 	bool have_head;
 	struct known_sender *sender;
 	struct passfile *found, *gone;
+	struct names names;		/* of found */
+	struct pass_builder *builder;	/* owned: the version is being written beside us */
 	struct pass_place *places;	/* owned; place - 1 is the index */
 	size_t place_count;
 	struct pass_object *objects;	/* owned */
@@ -163,9 +185,19 @@ void pass_acks_free(struct pass *p);
 /* pass_final.c: attributes, links, deletions, end record */
 int pass_finish_target(struct pass *p, struct err *e) MUST_CHECK;
 
-/* pass_commit.c */
+/* pass_version.c */
 /* Of the target's agent, as announced; nothing denied where there is no target. */
 const struct loss_rights *pass_rights(const struct pass *p);
+/*
+ * Begins to write the version on a thread of its own.  Until pass_version_take or _abandon nothing is found any more, and all places
+ * stay as they are; losses, contents and blocked of the result are the thread's, and so is the ledger.
+ */
+int pass_version_start(struct pass *p, struct err *e) MUST_CHECK;
+/* Waits for it, or writes it now.  o (PASS_OUTPUT_INIT) is filled as far as it went in any case. */
+int pass_version_take(struct pass *p, struct pass_output *o, struct err *e) MUST_CHECK;
+void pass_version_abandon(struct pass *p);
+
+/* pass_commit.c */
 int pass_commit(struct pass *p, struct err *e) MUST_CHECK;
 
 #endif

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 struct passfile {
 	FILE *f;
+	int fd;			/* of a view: borrowed from the file it looks at, read from at on */
+	off_t at;
 	struct buf record;	/* the record being written or read */
 	char *prev;		/* path of the entry before, for prefix coding */
 };
@@ -20,6 +23,31 @@ int passfile_new(struct passfile **out, int dirfd, struct err *e)
 	if (!(p->f = fdopen(fd, "w+")))
 		return err_sys(e, "temporary file in the workspace's scan directory");
 	(void)take_fd(&fd);
+	*out = take_ptr(&p);
+	return 0;
+}
+
+static ssize_t view_read(void *view, char *to, size_t n)
+{
+	struct passfile *p = view;
+	ssize_t r;
+
+	while ((r = pread(p->fd, to, n, p->at)) < 0 && errno == EINTR)
+		;
+	p->at += r > 0 ? r : 0;
+	return r;
+}
+
+int passfile_view(struct passfile *of, struct passfile **out, struct err *e)
+{
+	static const cookie_io_functions_t io = { .read = view_read };
+	OWN(passfile_freep) struct passfile *p = calloc(1, sizeof(*p));
+
+	if (!p || fflush(of->f) != 0)
+		return err_sys(e, "write the pass file in the workspace");
+	p->fd = fileno(of->f);
+	if (!(p->f = fopencookie(p, "r", io)))
+		return err_sys(e, "pass file");
 	*out = take_ptr(&p);
 	return 0;
 }

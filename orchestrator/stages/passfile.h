@@ -17,6 +17,11 @@ int passfile_add(struct passfile *p, const struct entry *en, uint64_t place, str
 /* From writing (or reading) to reading from the start. */
 int passfile_rewind(struct passfile *p, struct err *e) MUST_CHECK;
 int passfile_next(struct passfile *p, struct entry *en, uint64_t *place, struct err *e) MUST_CHECK;	/* 1, 0, -1 */
+/*
+ * A second reader of what was added so far, with a place of its own, for another thread; nothing is added to it, and of goes after
+ * it.  Begins at the start.
+ */
+int passfile_view(struct passfile *of, struct passfile **out, struct err *e) MUST_CHECK;
 void passfile_free(struct passfile *p);
 static inline void passfile_freep(struct passfile **p) { passfile_free(*p); }
 
