@@ -10,10 +10,12 @@
 #include "log.h"
 #include "state_file.h"
 
-enum { PUT, CLEAR, ANY, GET, SET, STATEMENTS };
+enum { PUT, OTHERS, CLEAR, CLEAR_ALL, ANY, GET, SET, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
 	[PUT] = "INSERT OR REPLACE INTO ack (plan, dataset, pass, key, row, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[OTHERS] = "SELECT EXISTS (SELECT 1 FROM ack WHERE (plan, dataset) < (?1, ?2)) OR EXISTS (SELECT 1 FROM ack WHERE (plan, dataset) > (?1, ?2))",
+	[CLEAR_ALL] = "DELETE FROM ack",	/* page by page, where a WHERE means row by row */
 	[CLEAR] = "DELETE FROM ack WHERE plan = ?1 AND dataset = ?2",
 	[ANY] = "SELECT 1 FROM ack LIMIT 1",
 	[GET] = "SELECT data, sum FROM value WHERE name = ?1",
@@ -162,14 +164,47 @@ int state_ack_put(struct state *s, const char *plan, const char *dataset, uint64
 	return run(s, st, "record an entry", e);
 }
 
-int state_ack_clear(struct state *s, const char *plan, const char *dataset, struct err *e)
+static int bind_dataset(struct state *s, sqlite3_stmt *st, const char *plan, const char *dataset, struct err *e)
 {
-	sqlite3_stmt *st = s->st[CLEAR];
-
 	if (sqlite3_bind_text(st, 1, plan, -1, SQLITE_STATIC) != SQLITE_OK ||
 	    sqlite3_bind_text(st, 2, dataset, -1, SQLITE_STATIC) != SQLITE_OK)
 		return fail(s, "bind", e);
-	return run(s, st, "forget a pass", e);
+	return 0;
+}
+
+/* Are there rows of any other dataset?  1, 0, -1. */
+static int has_others(struct state *s, const char *plan, const char *dataset, struct err *e)
+{
+	sqlite3_stmt *st = s->st[OTHERS];
+	int r;
+
+	if (bind_dataset(s, st, plan, dataset, e) < 0)
+		return -1;
+	r = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int(st, 0) : fail(s, "look at what is recorded", e);
+	(void)sqlite3_reset(st);
+	(void)sqlite3_clear_bindings(st);
+	return r;
+}
+
+static int clear_rows(struct state *s, const char *plan, const char *dataset, struct err *e)
+{
+	int others = has_others(s, plan, dataset, e);
+
+	if (others < 0 || (others && bind_dataset(s, s->st[CLEAR], plan, dataset, e) < 0))
+		return -1;
+	return run(s, s->st[others ? CLEAR : CLEAR_ALL], "forget a pass", e);
+}
+
+int state_ack_clear(struct state *s, const char *plan, const char *dataset, struct err *e)
+{
+	/* In one transaction: another runner may add rows of its plan at any time. */
+	if (state_begin(s, e) < 0)
+		return -1;
+	if (clear_rows(s, plan, dataset, e) < 0) {
+		state_rollback(s);
+		return -1;
+	}
+	return state_commit(s, e);
 }
 
 int state_ack_any(struct state *s, bool *any, struct err *e)

@@ -109,6 +109,13 @@ static void acked_rows_come_back_in_walk_order(void **state)
 	expect(s, "d", 1, "");
 	expect(s, "d", 2, "");
 	expect(s, "e", 1, "other-dataset ");
+	/* before it in the order of names, and of another plan */
+	assert_int_equal(state_ack_clear(s, "plan", "f", &e), 0);
+	expect(s, "e", 1, "other-dataset ");
+	assert_int_equal(state_ack_clear(s, "plam", "e", &e), 0);
+	expect(s, "e", 1, "other-dataset ");
+	assert_int_equal(state_ack_clear(s, "plan", "e", &e), 0);
+	expect(s, "e", 1, "");
 }
 
 static void a_transaction_counts_only_when_committed(void **state)
