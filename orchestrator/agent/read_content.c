@@ -295,28 +295,45 @@ static bool same_stat(const struct statx *a, const struct statx *b)
 	    a->stx_ctime.tv_nsec == b->stx_ctime.tv_nsec;
 }
 
-/*
- * The name may lead to another inode by now, whose content is the one that counts: fd becomes that one for the next try.  What is gone, or
- * is no regular file any more, stays unsettled.
- */
-static bool still_named(int fd, const struct content *c)
+static bool same_inode(const struct statx *a, const struct statx *b)
 {
-	struct stat mine, there;
-	int again;
+	return a->stx_ino == b->stx_ino && a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
 
-	if (!c->name)
-		return true;
-	if (fstat(fd, &mine) < 0 || fstatat(c->dirfd, c->name, &there, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	if (mine.st_dev == there.st_dev && mine.st_ino == there.st_ino)
-		return true;
-	again = S_ISREG(there.st_mode) ? openat(c->dirfd, c->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
-	if (again >= 0) {
-		if (fstat(again, &there) == 0 && S_ISREG(there.st_mode))
-			(void)dup3(again, fd, O_CLOEXEC);
+/* fd becomes what stands there by name, for the next try; what is no regular file stays away. */
+static void take_named(int fd, const struct content *c)
+{
+	int again = openat(c->dirfd, c->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat there;
+
+	if (again >= 0 && fstat(again, &there) == 0 && S_ISREG(there.st_mode))
+		(void)dup3(again, fd, O_CLOEXEC);
+	if (again >= 0)
 		(void)close(again);
+}
+
+/*
+ * One look by name tells both: that the inode did not change since before, and that the name still leads to it.  If it leads to
+ * another, that one's content is the one that counts; what is gone stays unsettled.
+ */
+static int look_again(int fd, const struct statx *before, struct content *c, struct err *why)
+{
+	struct statx after;
+
+	if (!c->name) {
+		if (stat_fd(fd, &after, why))
+			return 1;
+		c->settled = same_stat(before, &after);
+		return 0;
 	}
-	return false;
+	c->settled = false;
+	if (statx(c->dirfd, c->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &after) < 0)
+		return 0;
+	if (same_inode(before, &after))
+		c->settled = same_stat(before, &after);
+	else if (S_ISREG(after.stx_mode))
+		take_named(fd, c);
+	return 0;
 }
 
 /* Forget what an earlier try described. */
@@ -338,7 +355,7 @@ static void drop_pages(const struct hand *h, int fd)
 
 static int try_once(struct hand *h, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
 {
-	struct statx before, after;
+	struct statx before;
 	int rc;
 
 	clean_entry(en);
@@ -351,11 +368,7 @@ static int try_once(struct hand *h, int fd, struct entry *en, const struct entry
 	if (rc == 0)
 		rc = read_once(h, fd, &before, en, known, send, c, why, e);
 	drop_pages(h, fd);
-	if (rc == 0 && stat_fd(fd, &after, why))
-		rc = 1;
-	if (rc == 0)
-		c->settled = same_stat(&before, &after) && still_named(fd, c);
-	return rc;
+	return rc ? rc : look_again(fd, &before, c, why);
 }
 
 int content_take(struct hand *h, int fd, struct entry *en, const struct entry *known, bool send, struct content *c, struct err *why, struct err *e)
