@@ -50,24 +50,43 @@ static void release(void *arg)
 	free(f);
 }
 
+#define FDS_MAX 8	/* a peer that sends more has its further ones closed by the kernel */
+
+/* How many came with m, into got. */
+static size_t received_fds(struct msghdr *m, int got[FDS_MAX])
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	size_t n;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
+		return 0;
+	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(got, CMSG_DATA(c), n * sizeof(int));
+	return n;
+}
+
 /* Both fds of the lane's process, or false. */
 static bool take_fds(int fd, struct lane_fds *f)
 {
-	union { struct cmsghdr align; char space[CMSG_SPACE(2 * sizeof(int))]; } u;
+	union { struct cmsghdr align; char space[CMSG_SPACE(FDS_MAX * sizeof(int))]; } u;
 	char byte;
 	struct iovec v = { &byte, 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof(u) };
 	struct timeval limit = { PATIENCE_MS / 1000, 0 };
-	struct cmsghdr *c;
-	int got[2];
+	int got[FDS_MAX];
+	size_t n;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (!is_ours(fd) || recvmsg(fd, &m, MSG_CMSG_CLOEXEC) != 1 || !(c = CMSG_FIRSTHDR(&m)) || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(sizeof(got)))
+	if (!is_ours(fd) || recvmsg(fd, &m, MSG_CMSG_CLOEXEC) != 1)
 		return false;
-	memcpy(got, CMSG_DATA(c), sizeof(got));
-	*f = (struct lane_fds){ got[0], got[1], fd };
-	return true;
+	n = received_fds(&m, got);
+	if (n == 2) {
+		*f = (struct lane_fds){ got[0], got[1], fd };
+		return true;
+	}
+	while (n)
+		(void)close(got[--n]);
+	return false;
 }
 
 /* A lane that does not come about is the orchestrator's to notice: the session has the leader. */
@@ -75,7 +94,7 @@ static void take_lane(struct agent_lanes *l, int fd)
 {
 	struct lane_fds *f = calloc(1, sizeof(*f));
 	struct wire_lane_options o = { .build = wire_build_id(), .done = release, .ctx = f };
-	struct wire_lane *lane;
+	struct wire_lane *lane = NULL;
 	struct err e = ERR_INIT;
 
 	if (!f || !take_fds(fd, f)) {
@@ -85,7 +104,7 @@ static void take_lane(struct agent_lanes *l, int fd)
 	}
 	o.in = f->in;
 	o.out = f->out;
-	if (wire_lane_add(l->w, &o, &lane, &e) < 0)
+	if (wire_lane_add(l->w, &o, &lane, &e) < 0 && !lane)
 		release(f);
 }
 

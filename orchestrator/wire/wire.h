@@ -97,7 +97,10 @@ struct wire_lane_options {
 	void (*done)(void *ctx);	/* or NULL; called once, from any thread: the fds are not used any more */
 	void *ctx;
 };
-/* ERR_UNREACHABLE, ERR_PERMANENT as wire_open; nothing is called then.  The lane is freed by wire_close. */
+/*
+ * ERR_UNREACHABLE, ERR_PERMANENT as wire_open; nothing is called then and *out is NULL.  Should only one of the lane's threads be had
+ * (ERR_TEMPORARY), *out is set: the fds stay in use until done, and the whole wire is given up.  The lane is freed by wire_close.
+ */
 int wire_lane_add(struct wire *w, const struct wire_lane_options *o, struct wire_lane **out, struct err *e) MUST_CHECK;
 /* No more over this lane; NULL = no more large messages over the leader while there is any lane. */
 void wire_lane_retire(struct wire *w, struct wire_lane *l);

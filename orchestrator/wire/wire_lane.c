@@ -263,35 +263,55 @@ static void lane_free(struct wire_lane *l)
 	free(l);
 }
 
-static int start(struct wire *w, struct wire_lane *l, struct err *e)
+/* Threads for l; false with errno: not all of them. */
+static bool start_threads(struct lanes *v, struct wire *w, struct wire_lane *l)
+{
+	if (!v->writer_runs && (errno = pthread_create(&v->writer, NULL, leader_writer, w)) != 0)
+		return false;
+	v->writer_runs = true;
+	if ((errno = pthread_create(&l->receiver, NULL, lane_receiver, l)) != 0)
+		return false;
+	l->receiver_runs = true;
+	if ((errno = pthread_create(&l->writer, NULL, lane_writer, l)) != 0)
+		return false;
+	return l->writer_runs = true;
+}
+
+/* Takes l over: it is the wire's, or gone when none of its threads uses its fds. */
+static int start(struct wire *w, struct wire_lane *l, struct wire_lane **out, struct err *e)
 {
 	struct lanes *v = &w->lanes;
-	int r = 0;
+	bool all;
 
 	pthread_mutex_lock(&v->lock);
-	if (!v->writer_runs && (r = pthread_create(&v->writer, NULL, leader_writer, w)) == 0)
-		v->writer_runs = true;
-	if (r == 0 && (r = pthread_create(&l->receiver, NULL, lane_receiver, l)) == 0)
-		l->receiver_runs = true;
-	if (r == 0 && (r = pthread_create(&l->writer, NULL, lane_writer, l)) == 0)
-		l->writer_runs = true;
-	l->next = v->first;
-	v->first = l;	/* also when a thread is missing: wire_close must end the other */
-	if (r == 0) {
-		v->count++;
-		v->used = true;
-	} else {
-		l->retiring = l->said = l->done = true;
+	all = start_threads(v, w, l);
+	if (!all)
+		(void)err_sys(e, "%s: starting a lane", w->peer);
+	if (l->receiver_runs) {
+		l->next = v->first;
+		v->first = l;
+		*out = l;
 	}
+	v->count += all;
+	v->used |= all;
+	if (!all)
+		l->retiring = l->said = true;
 	pthread_mutex_unlock(&v->lock);
-	errno = r;
-	return r ? err_sys(e, "%s: starting a lane", w->peer) : 0;
+	if (all)
+		return 0;
+	/* The peer takes the lane for one that both directions have: there is no way back for a half of it. */
+	if (l->receiver_runs)
+		died(w);
+	else
+		lane_free(l);
+	return -1;
 }
 
 int wire_lane_add(struct wire *w, const struct wire_lane_options *o, struct wire_lane **out, struct err *e)
 {
 	struct wire_lane *l = calloc(1, sizeof(*l));
 
+	*out = NULL;
 	if (!l || !(l->in.buf = malloc(IN_CAP))) {
 		free(l);
 		return err_sys(e, "%s: a lane", w->peer);
@@ -308,8 +328,7 @@ int wire_lane_add(struct wire *w, const struct wire_lane_options *o, struct wire
 		lane_free(l);
 		return -1;
 	}
-	*out = l;
-	return start(w, l, e);
+	return start(w, l, out, e);
 }
 
 int wire_leader_retired(struct wire *w)
