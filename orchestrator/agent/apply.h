@@ -104,6 +104,7 @@ struct inbox {				/* guarded by lock, but thread, running and wire */
  */
 #define WORKERS_MAX 8
 #define POOL_WAITING 2
+#define POOL_BYTES (128u << 20)		/* stored bytes of all that were given and are not written */
 struct job;
 struct pool {				/* guarded by lock, but threads, count and hands */
 	pthread_mutex_t lock;
@@ -113,6 +114,7 @@ struct pool {				/* guarded by lock, but threads, count and hands */
 	unsigned count;			/* of threads running; 0: nothing was started */
 	struct job *first, **last;	/* waiting */
 	unsigned waiting;
+	size_t bytes;
 	uint64_t given;			/* jobs so far, numbered from 1 */
 	uint64_t running[WORKERS_MAX];	/* number of the job of each thread; 0 = none */
 	bool stop, failed;

@@ -16,7 +16,7 @@
 #include "sys.h"
 
 #define OBJECT_MAX (96u << 20)		/* stored bytes of one object: a pack and its largest member, incompressible */
-#define OBJECTS_BYTES_MAX (256u << 20)	/* of all that are open at once */
+#define OBJECTS_BYTES_MAX (128u << 20)	/* of all that are open at once; as much again is with the workers (POOL_BYTES) */
 #define OBJECTS_MAX 64
 #define LARGES_MAX 256
 

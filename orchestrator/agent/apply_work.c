@@ -76,6 +76,7 @@ static void *worker_main(void *arg)
 		r = work(p->hands[w.slot], j, &e);
 		pthread_mutex_lock(&p->lock);
 		p->running[w.slot] = 0;
+		p->bytes -= j->o.stored.len;
 		if (j->large)
 			j->large->slices--;
 		if (r < 0)
@@ -206,7 +207,14 @@ static void append(struct pool *p, struct job *j)
 	*p->last = j;
 	p->last = &j->next;
 	p->waiting++;
+	p->bytes += j->o.stored.len;
 	pthread_cond_broadcast(&p->changed);
+}
+
+/* With the lock held.  An object by itself always has room. */
+static bool has_room(const struct pool *p, const struct job *j)
+{
+	return p->waiting < POOL_WAITING && (!p->bytes || p->bytes + j->o.stored.len <= POOL_BYTES);
 }
 
 /* A slice of a content that was given up is read past: *large is NULL then. */
@@ -238,7 +246,7 @@ int pool_give(struct apply *ap, struct object *o, uint64_t raw, struct err *e)
 	*j = (struct job){ .o = *o, .raw = raw, .large = large };
 	*o = (struct object){ .stored = BUF_INIT };	/* transferred */
 	pthread_mutex_lock(&p->lock);
-	while (!p->failed && p->waiting >= POOL_WAITING)
+	while (!p->failed && !has_room(p, j))
 		pthread_cond_wait(&p->changed, &p->lock);
 	if ((r = state(p, e)) == 0)
 		append(p, j);

@@ -291,14 +291,24 @@ static int take_entry(struct pass *p, const struct wire_frame *f, struct err *e)
 	return pass_row(p, en, place, e);
 }
 
+#define PROBLEMS_LOGGED 200u	/* of a source; they all stand in the manifest */
+
 static int take_problem(struct pass *p, const struct wire_frame *f, struct err *e)
 {
 	OWN(msg_problem_dispose) struct msg_problem m = { .path = NULL };
 
 	if (msg_problem_decode(f->data, f->len, &m, e) < 0)
 		return -1;
-	log_warn("%s: %s: %s", p->source->host_name, esc_s(m.path), m.text);
+	if (++p->source_problems <= PROBLEMS_LOGGED)
+		log_warn("%s: %s: %s", p->source->host_name, esc_s(m.path), m.text);
 	return 0;
+}
+
+static void tell_unlogged(const struct pass *p)
+{
+	if (p->source_problems > PROBLEMS_LOGGED)
+		log_warn("%s: %" PRIu64 " further entries with problems; the manifest has all of them", p->source->host_name,
+		    p->source_problems - PROBLEMS_LOGGED);
 }
 
 static int take_count(struct pass *p, const struct wire_frame *f, struct err *e)
@@ -470,6 +480,7 @@ static int close_source(struct pass *p, struct err *e)
 
 	if (known_sender_join(take_ptr(&p->sender), e) < 0 || session_finish(p->source, b, e) < 0)
 		return err_at(e, "%s", place_name(p->d->from.host, p->d->from.path, place));
+	tell_unlogged(p);
 	if (p->have_head)
 		return err_set(e, ERR_INTEGRITY, "the source agent did not account for all known entries");
 	if (b->scanned != b->copied + b->unchanged + b->skipped + b->unsettled + b->failed ||

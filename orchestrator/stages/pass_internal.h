@@ -32,6 +32,7 @@ struct pass_object {
 	bool ended;			/* all its bytes have come, and it stands in the archive under its id */
 	bool held;			/* a slice whose bytes have all come, and whose content may still turn out to be void */
 	uint64_t large_id, announced;	/* slices: of which content; once held: stored bytes as announced */
+	uint64_t raw;			/* once all its bytes have come: as announced */
 	enum store_kind kind;
 	struct object_id id;		/* once ended */
 	uint64_t place;			/* packs: index + 1 into places */
@@ -133,6 +134,7 @@ struct pass {
 	struct u64set touched;		/* directories whose attributes must be set again */
 	char *prev;			/* path of the last ENTRY, for prefix coding */
 	uint64_t gone_count, last_entries, last_bytes;
+	uint64_t source_problems;	/* told by the source's agent */
 	struct run_progress progress;
 	int64_t shown;
 	struct sent *sent;		/* NULL: archive only */

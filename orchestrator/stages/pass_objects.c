@@ -213,6 +213,19 @@ static int commit_slices(struct pass *p, const struct msg_entry *m, struct err *
 	return 0;
 }
 
+/* A recipe asks its slices for no more than they were said to hold. */
+static int check_ranges(const struct pass *p, const struct msg_entry *m, struct err *e)
+{
+	for (size_t i = 0; i < m->segment_count; i++) {
+		const struct msg_segment *s = &m->segments[i];
+		uint64_t raw = is_slice(s) ? p->objects[s->ordinal - 1].raw : 0;
+
+		if (is_slice(s) && (s->offset > raw || s->length > raw - s->offset))
+			return bad(e, "list of segments");
+	}
+	return 0;
+}
+
 static bool slices_ended(const struct pass *p, const struct msg_entry *m)
 {
 	for (size_t i = 0; i < m->segment_count; i++)
@@ -226,7 +239,7 @@ static int finish_large(struct pass *p, struct pass_large *l, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 
-	if (commit_slices(p, &l->m, e) < 0 || make_recipe(p, l, e) < 0)
+	if (check_ranges(p, &l->m, e) < 0 || commit_slices(p, &l->m, e) < 0 || make_recipe(p, l, e) < 0)
 		return err_at(e, "recipe of %s", esc_s(l->m.entry.path));
 	p->places[l->place - 1].at.kind = LOCATION_RECIPE;
 	p->places[l->place - 1].ready = true;
@@ -259,9 +272,9 @@ int pass_object_end(struct pass *p, const struct wire_frame *f, struct err *e)
 	struct pass_object *o = object_of(p, view_varint(&v), true);
 	uint64_t raw = view_varint(&v), announced = view_varint(&v);
 
-	(void)raw;
 	if (!view_done(&v) || !o)
 		return bad(e, "OBJ_END");
+	o->raw = raw;
 	p->open_count--;
 	if ((o->kind == STORE_SLICE ? hold(p, o, announced, e) : commit_object(p, o, announced, e)) < 0)
 		return -1;
