@@ -55,10 +55,10 @@ struct ledger_txn;
 int ledger_txn_begin(struct ledger *l, const char *plan, struct ledger_txn **out, struct err *e) MUST_CHECK;
 int ledger_txn_put(struct ledger_txn *t, const char *path, const void *p, size_t n, struct err *e) MUST_CHECK;
 /*
- * Writes what was put so far, when it is so much that it goes out as a pack: a commit then has little left to do.  An act that is
- * abandoned afterwards leaves a pack that nothing names.
+ * Writes what was put so far, when it is so much that it goes out as a pack: a commit then has little left to do.  All of it is
+ * beneath the directory whole, which is not changed any more.  An act that is abandoned afterwards leaves a pack that nothing names.
  */
-int ledger_txn_store(struct ledger_txn *t, struct err *e) MUST_CHECK;
+int ledger_txn_store(struct ledger_txn *t, const char *whole, struct err *e) MUST_CHECK;
 int ledger_txn_delete(struct ledger_txn *t, const char *path, struct err *e) MUST_CHECK;	/* file or whole directory; absent is fine */
 /*
  * A tag refs/tags/NAME to be set on the new commit (lightweight).  The commit fails (ERR_BUG) when a tag of that name

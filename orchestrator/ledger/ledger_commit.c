@@ -40,12 +40,12 @@ static void attempt_dispose(struct attempt *a)
 	*a = (struct attempt){ .objects = NULL };
 }
 
-static int keep_object(void *ctx, git_object_t type, const void *p, size_t n, const git_oid *id, bool is_root, struct err *e)
+static int keep_object(void *ctx, git_object_t type, const void *p, size_t n, const git_oid *id, unsigned depth, struct err *e)
 {
 	struct attempt *a = ctx;
 	void *copy;
 
-	(void)is_root;
+	(void)depth;
 	if (a->object_count == a->object_cap) {
 		size_t cap = a->object_cap ? a->object_cap * 2 : 16;
 		struct object *grown = reallocarray(a->objects, cap, sizeof(*grown));

@@ -45,7 +45,7 @@ int ledger_commit_tree(struct ledger *l, const git_oid *commit, git_tree **out, 
 int ledger_read_blob(struct ledger *l, const git_oid *id, size_t limit, struct buf *b, struct err *e) MUST_CHECK;
 
 /* Receives objects as they are made; n bytes borrowed. */
-typedef int (*object_fn)(void *ctx, git_object_t type, const void *p, size_t n, const git_oid *id, bool is_root,
+typedef int (*object_fn)(void *ctx, git_object_t type, const void *p, size_t n, const git_oid *id, unsigned depth,
     struct err *e);
 
 /* A tree in memory, loaded from git as far as it is touched. */

@@ -232,7 +232,7 @@ static int serialise(const struct node *d, struct buf *b, struct err *e)
 	return buf_finish(b, e);
 }
 
-static int write_node(struct node *d, object_fn fn, void *ctx, bool is_root, struct err *e)
+static int write_node(struct node *d, object_fn fn, void *ctx, unsigned depth, struct err *e)
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	git_oid id;
@@ -243,7 +243,7 @@ static int write_node(struct node *d, object_fn fn, void *ctx, bool is_root, str
 
 		if (!kid->is_dir || !kid->dirty)
 			continue;
-		if (write_node(kid, fn, ctx, false, e) < 0)
+		if (write_node(kid, fn, ctx, depth + 1, e) < 0)
 			return -1;
 		if (kid->n == 0) {
 			node_dispose(kid);
@@ -252,7 +252,7 @@ static int write_node(struct node *d, object_fn fn, void *ctx, bool is_root, str
 			i--;
 		}
 	}
-	if (!is_root && d->n == 0)
+	if (depth && d->n == 0)
 		return 0;
 	if (serialise(d, &b, e) < 0)
 		return -1;
@@ -262,12 +262,12 @@ static int write_node(struct node *d, object_fn fn, void *ctx, bool is_root, str
 	if (git_oid_equal(&id, &d->id))
 		return 0;
 	git_oid_cpy(&d->id, &id);
-	return fn(ctx, GIT_OBJECT_TREE, b.data ? b.data : "", b.len, &id, is_root, e);
+	return fn(ctx, GIT_OBJECT_TREE, b.data ? b.data : "", b.len, &id, depth, e);
 }
 
 int tree_write(struct tree *t, object_fn fn, void *ctx, git_oid *root, struct err *e)
 {
-	if ((t->root.dirty || git_oid_is_zero(&t->root.id)) && write_node(&t->root, fn, ctx, true, e) < 0)
+	if ((t->root.dirty || git_oid_is_zero(&t->root.id)) && write_node(&t->root, fn, ctx, 0, e) < 0)
 		return -1;
 	git_oid_cpy(root, &t->root.id);
 	return 0;

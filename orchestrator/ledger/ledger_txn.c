@@ -148,16 +148,21 @@ int txn_apply(const struct ledger_txn *t, struct tree *tree, struct err *e)
 	return 0;
 }
 
-/* The root comes with the event; without it this one would be left over. */
-static int pack_tree(void *ctx, git_object_t type, const void *p, size_t n, const git_oid *id, bool is_root, struct err *e)
+struct deep { struct pack_stream *pack; unsigned from; };
+
+/* Those above change again; without what they become these would be left over. */
+static int pack_tree(void *ctx, git_object_t type, const void *p, size_t n, const git_oid *id, unsigned depth, struct err *e)
 {
-	return is_root ? 0 : pack_stream_add(ctx, type, p, n, id, e);
+	const struct deep *d = ctx;
+
+	return depth < d->from ? 0 : pack_stream_add(d->pack, type, p, n, id, e);
 }
 
-static int pack_trees(struct ledger_txn *t, struct err *e)
+static int pack_trees(struct ledger_txn *t, unsigned from, struct err *e)
 {
 	OWN(tree_freep) struct tree *tree = NULL;
 	OWN(git_tree_freep) git_tree *base = NULL;
+	struct deep deep = { t->pack, from };
 	git_oid head, ignored;
 	int got = ledger_head_id(t->l, t->plan, &head, e);
 
@@ -165,15 +170,24 @@ static int pack_trees(struct ledger_txn *t, struct err *e)
 		return -1;
 	if (tree_new(t->l, base ? git_tree_id(base) : NULL, &tree, e) < 0 || txn_apply(t, tree, e) < 0)
 		return -1;
-	return tree_write(tree, pack_tree, t->pack, &ignored, e);
+	return tree_write(tree, pack_tree, &deep, &ignored, e);
 }
 
-int ledger_txn_store(struct ledger_txn *t, struct err *e)
+static int store_pack(struct ledger_txn *t, unsigned from, struct err *e)
 {
-	if (t->pack && (pack_trees(t, e) < 0 || pack_stream_commit(t->pack, e) < 0))
+	if (t->pack && (pack_trees(t, from, e) < 0 || pack_stream_commit(t->pack, e) < 0))
 		return -1;
 	pack_stream_free(take_ptr(&t->pack));
 	return 0;
+}
+
+int ledger_txn_store(struct ledger_txn *t, const char *whole, struct err *e)
+{
+	unsigned depth = 1;
+
+	for (const char *p = whole; (p = strchr(p, '/')); p++)
+		depth++;
+	return store_pack(t, depth, e);
 }
 
 int txn_flush(struct ledger_txn *t, struct err *e)
@@ -181,7 +195,7 @@ int txn_flush(struct ledger_txn *t, struct err *e)
 	git_oid id;
 	int rc;
 
-	if (ledger_txn_store(t, e) < 0)
+	if (store_pack(t, 1, e) < 0)	/* the root comes with the event */
 		return -1;
 	for (size_t i = 0; i < t->pending_count; i++)
 		if ((rc = git_odb_write(&id, t->l->odb, t->pending[i].data, t->pending[i].len, GIT_OBJECT_BLOB)) < 0)

@@ -170,7 +170,7 @@ static int reap(struct pass *p, struct err *e)
 		if (write_batch(p, b, e) < 0)
 			return -1;
 		sys_point("pass-acked");
-		p->r->acks++;
+		p->r->acks += b->count > 0;
 		p->batches = b->next;
 		if (!p->batches)
 			p->batches_end = &p->batches;

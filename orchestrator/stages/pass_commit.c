@@ -62,9 +62,6 @@ static int put_texts(struct pass_output *o, json_t *facts, struct err *e)
 
 	if (!summary || objects_writer_finish(o->objects, &objects, e) < 0)
 		return err_sys(e, "summary");
-	(void)snprintf(path, sizeof(path), "%s/manifest/INDEX", o->dir);
-	if (ledger_txn_put(o->txn, path, o->index.data, o->index.len, e) < 0)
-		return -1;
 	(void)snprintf(path, sizeof(path), "%s/objects", o->dir);
 	if (ledger_txn_put(o->txn, path, objects.data, objects.len, e) < 0)
 		return -1;

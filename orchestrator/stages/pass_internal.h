@@ -84,12 +84,11 @@ struct pass_output {			/* of a version, while it is written */
 	struct scan_writer *scan;
 	struct atomic_file scan_file;
 	char dir[PASS_DIR];		/* "datasets/D" */
-	struct buf index;		/* the manifest's, with root and totals: once all entries are in it */
-	struct manifest_root root;
+	struct manifest_root root;	/* it and totals: once all entries are in the manifest */
 	struct manifest_totals totals;
 	int64_t took;			/* ns, to write it */
 };
-#define PASS_OUTPUT_INIT { .scan_file = ATOMIC_FILE_INIT, .index = BUF_INIT }
+#define PASS_OUTPUT_INIT { .scan_file = ATOMIC_FILE_INIT }
 void pass_output_dispose(struct pass_output *o);
 
 struct known_sender;

@@ -12,7 +12,6 @@
 
 void pass_output_dispose(struct pass_output *o)
 {
-	buf_dispose(&o->index);
 	ledger_txn_abandon(o->txn);
 	manifest_writer_free(o->manifest);
 	objects_writer_free(o->objects);
@@ -139,11 +138,19 @@ static int write_entries(struct pass *p, struct pass_output *o, const atomic_boo
 
 static int build(struct pass *p, struct pass_output *o, const atomic_bool *stop, struct err *e)
 {
+	OWN_BUF struct buf index = BUF_INIT;
+	int64_t began = clock_mono_ns();
+	char path[PASS_DIR + 20];
+
 	if (open_output(p, o, e) < 0 || write_entries(p, o, stop, e) < 0 ||
-	    manifest_writer_finish(o->manifest, &o->index, &o->root, &o->totals, e) < 0 || scan_writer_finish(o->scan, e) < 0)
+	    manifest_writer_finish(o->manifest, &index, &o->root, &o->totals, e) < 0 || scan_writer_finish(o->scan, e) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/manifest/INDEX", o->dir);
+	if (ledger_txn_put(o->txn, path, index.data, index.len, e) < 0)
 		return -1;
 	/* The bulk; what names it comes with the commit. */
-	if (ledger_txn_store(o->txn, e) < 0)
+	(void)snprintf(path, sizeof(path), "%s/manifest", o->dir);
+	if (ledger_txn_store(o->txn, path, e) < 0)
 		return -1;
 	o->took = clock_mono_ns() - began;
 	return 0;

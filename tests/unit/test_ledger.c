@@ -594,6 +594,38 @@ static void many_files_go_out_as_one_pack(void **state)
 	assert_fsck_silent();
 }
 
+static void what_was_stored_early_belongs_to_the_act(void **state)
+{
+	OWN_LEDGER struct ledger *l = opened();
+	struct ledger_event ev = event_of("copy", "version", "early");
+	OWN_BUF struct buf b = BUF_INIT;
+	struct ledger_txn *t;
+	struct err e = ERR_INIT;
+	char path[64];
+
+	(void)state;
+	append(l, "plan", "recorded");
+	t = begun(l);
+	for (unsigned i = 0; i < 300; i++) {
+		(void)snprintf(path, sizeof(path), "datasets/www/manifest/%02x/%016x.mtree", i % 256, i);
+		put(t, path, path);
+	}
+	assert_int_equal(ledger_txn_store(t, "datasets/www/manifest", &e), 0);
+	assert_int_equal(packs(), 1);
+	/* somebody else's act comes between */
+	append(l, "check", "done");
+	put(t, "datasets/www/summary.json", "{}");
+	assert_int_equal(ledger_txn_store(t, "datasets/www", &e), 0);	/* too little for a pack */
+	assert_int_equal(packs(), 1);
+	committed(t, &ev);
+	assert_int_equal(packs(), 1);
+	assert_int_equal(ledger_read(l, "demo", NULL, "datasets/www/manifest/05/0000000000000105.mtree", &b, &e), 1);
+	assert_int_equal(b.len, strlen(path));
+	buf_reset(&b);
+	assert_int_equal(ledger_read(l, "demo", NULL, "datasets/www/summary.json", &b, &e), 1);
+	assert_fsck_silent();
+}
+
 static void an_act_is_synced_before_it_counts(void **state)
 {
 	OWN_LEDGER struct ledger *l = opened();
@@ -757,6 +789,7 @@ int main(int argc, char **argv)
 		T(a_lost_race_is_run_again),
 		T(a_signed_commit_verifies_with_stock_git),
 		T(many_files_go_out_as_one_pack),
+		T(what_was_stored_early_belongs_to_the_act),
 		T(an_act_is_synced_before_it_counts),
 		T(a_killed_act_is_not_recorded_and_can_be_repeated),
 		T(paths_and_words_out_of_grammar_are_refused),

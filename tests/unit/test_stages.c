@@ -255,6 +255,50 @@ static void only_names_within_the_list_count(void **state)
 	assert_int_equal(names_count(&n, "d/b"), 1);
 }
 
+static void expect_next(struct passfile *p, const char *path)
+{
+	OWN_ENTRY struct entry en = ENTRY_INIT;
+	struct err e = ERR_INIT;
+	uint64_t place;
+
+	assert_int_equal(passfile_next(p, &en, &place, &e), path ? 1 : 0);
+	if (path) {
+		assert_string_equal(en.path, path);
+		assert_int_equal(place, 3);
+	}
+}
+
+/* Larger than what a stream holds at a time, so that both have to come back to the file. */
+static void a_view_has_a_place_of_its_own(void **state)
+{
+	OWN(passfile_freep) struct passfile *view = NULL;
+	OWN(passfile_freep) struct passfile *p = NULL;
+	char name[64];
+
+	(void)state;
+	OK(passfile_new(&p, w->scanfd, &e));
+	for (unsigned i = 0; i < 3000; i++) {
+		(void)snprintf(name, sizeof(name), "%08u", i);
+		add(p, name, ENTRY_FILE, 1, NULL);
+	}
+	OK(passfile_view(p, &view, &e));
+	for (unsigned i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "%08u", i);
+		expect_next(view, name);
+	}
+	OK(passfile_rewind(p, &e));
+	for (unsigned i = 0; i < 3000; i++) {
+		(void)snprintf(name, sizeof(name), "%08u", i);
+		expect_next(p, name);
+		if (i < 2000) {
+			(void)snprintf(name, sizeof(name), "%08u", i + 1000);
+			expect_next(view, name);
+		}
+	}
+	expect_next(p, NULL);
+	expect_next(view, NULL);
+}
+
 static void frozen_inventory(struct run *r, const struct plan *plan)
 {
 	OWN(passfile_freep) struct passfile *p = some_entries();
@@ -546,6 +590,7 @@ int main(void)
 		cmocka_unit_test(every_blob_stands_once_in_order),
 		cmocka_unit_test(only_the_grammar_is_read),
 		cmocka_unit_test_setup_teardown(only_names_within_the_list_count, make, sweep),
+		cmocka_unit_test_setup_teardown(a_view_has_a_place_of_its_own, make, sweep),
 		cmocka_unit_test_setup_teardown(an_inventory_gives_contents_before_their_directory, make, sweep),
 		cmocka_unit_test_setup_teardown(a_damaged_inventory_is_no_inventory, make, sweep),
 		cmocka_unit_test_setup_teardown(what_was_acknowledged_lies_over_the_last_version, make, sweep),
