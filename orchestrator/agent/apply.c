@@ -114,12 +114,13 @@ static int finish(struct apply *ap, struct err *e)
 		*e = ap->torn;
 		return -1;
 	}
+	/* Whoever answers a FLUSH still uses the staging directory, and forgets the same. */
+	if (apply_sync_stop(ap, e) < 0)
+		return -1;
 	if (undo_count(ap) && (apply_durable(ap, e) < 0 || undo_forget(ap, undo_count(ap), e) < 0))
 		return -1;
 	/* The staging directory goes before the root gets its time. */
 	if (tree_stage_close(ap, e) < 0 || final_root(ap, e) < 0)
-		return -1;
-	if (apply_sync_stop(ap, e) < 0)
 		return -1;
 	wire_set_state(ap->a->wire, "sync");
 	return apply_durable(ap, e);

@@ -214,6 +214,8 @@ int apply_slice(struct apply *ap, const struct object *o, struct large *l, uint6
 
 /* ---- apply_undo.c: of contents that are patched in place; -1 with *e describes one entry but where said ---- */
 
+/* First of all: as long as the name it makes is there, what the others keep is put back.  False: not possible, or dev is another device. */
+bool undo_begin(struct apply *ap, const struct large *l, dev_t dev) MUST_CHECK;
 /* Before these ranges are overwritten: what they hold becomes durable in the staging directory.  By any worker. */
 int undo_keep(struct apply *ap, struct large *l, const struct msg_range *v, size_t n, struct err *e) MUST_CHECK;
 /* The same for what becomes a hole, or is cut off: only the data there. */
@@ -224,7 +226,7 @@ void undo_now(struct apply *ap, struct large *l);
 int undo_done(struct apply *ap, const struct large *l, struct err *e) MUST_CHECK;
 size_t undo_count(struct apply *ap);
 int undo_forget(struct apply *ap, size_t n, struct err *e) MUST_CHECK;
-/* What a session that died was patching, before anything else happens beneath the root.  -1: the role ends. */
+/* What a session that died was patching, before anything else happens beneath the root.  1: some was kept; -1: the role ends. */
 int undo_all(struct apply *ap, int staging, struct err *e) MUST_CHECK;
 
 /* ---- apply_tree.c: -1 with *e describes one entry; apply_settle decides whether it is more ---- */
@@ -256,6 +258,8 @@ enum entry_type tree_type(uint32_t st_mode);				/* 0: none of ours */
 /* EPERM came: lift what stands in the way of a change of name in dir, from dir itself and name (may be NULL).  True: try again.
    What was lifted comes back with the entry's and its directory's own MSG_FINAL; errno stays. */
 bool tree_unlock(struct apply *ap, int dir, const char *name);
+/* What is ours but closed to us: its owner may do with it what an owner may. */
+bool tree_open_up(int fd);
 int tree_unlock_inode(struct apply *ap, int dir, const char *name, int *had) MUST_CHECK;
 int tree_relock(int fd, int had, struct err *e) MUST_CHECK;
 

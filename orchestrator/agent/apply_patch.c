@@ -89,6 +89,9 @@ static bool open_in_place(struct apply *ap, const struct msg_patch_begin *m, str
 	fd = path_open_beneath(ap->a->root, m->path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
 	if (fd < 0 || fstat(fd, &again) < 0 || again.st_ino != st.st_ino || again.st_dev != st.st_dev)
 		return false;
+	/* On a file system of its own the sync would not reach it. */
+	if (!undo_begin(ap, l, st.st_dev))
+		return false;
 	l->in_place = true;
 	l->base = (struct base){ st.st_ino, m->base_size, m->mtime_s, m->mtime_ns };
 	l->fd = take_fd(&fd);

@@ -92,7 +92,7 @@ static bool gives_nothing(int dir)
 
 int tree_stage_open(struct apply *ap, struct err *e)
 {
-	int root = ap->a->root;
+	int root = ap->a->root, kept;
 
 	for (;;) {
 		OWN_FD int fd = -1;
@@ -111,8 +111,11 @@ int tree_stage_open(struct apply *ap, struct err *e)
 			continue;
 		if (fchmod(fd, 0700) < 0)
 			return err_sys(e, "chmod %s/" STAGING, esc_s(ap->a->root_path));
-		if (undo_all(ap, fd, e) < 0 || empty_stage(fd, e) < 0)
+		if ((kept = undo_all(ap, fd, e)) < 0 || empty_stage(fd, e) < 0)
 			return err_at(e, "%s", esc_s(ap->a->root_path));
+		/* Nothing of it may stand beside what this session keeps under the same names. */
+		if (kept && sys_fsync(SITE, fd) < 0)
+			return err_sys(e, "fsync of %s/" STAGING, esc_s(ap->a->root_path));
 		ap->staging_plain = gives_nothing(fd);
 		ap->staging = take_fd(&fd);
 		return 0;
@@ -226,14 +229,14 @@ static bool is_dir(int dir, const char *name)
  * Without root a directory of our own may lack the owner's write bit; it gets it for now, its final mode comes with its own
  * entry.  True when it was worth a second try.
  */
-static bool open_up(int dir)
+bool tree_open_up(int fd)
 {
 	char proc[32];
 	struct stat st;
 
-	if (geteuid() == 0 || fstat(dir, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0700) == 0700)
+	if (geteuid() == 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0700) == 0700)
 		return false;
-	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", dir);
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	return chmod(proc, (st.st_mode & 07777) | 0700) == 0;
 }
 
@@ -248,7 +251,7 @@ static int make_dir(struct apply *ap, int dir, const char *name, struct err *e)
 		/* EISDIR: another worker, which needs it too, has replaced it meanwhile. */
 		if (errno == EEXIST && sys_unlinkat(SITE, dir, name, 0) < 0 && errno != ENOENT && errno != EPERM && errno != EISDIR)
 			return err_sys(e, "cannot replace %s by a directory", esc_s(name));
-		if ((errno == EACCES && !open_up(dir)) || (errno == EPERM && !tree_unlock(ap, dir, name)))
+		if ((errno == EACCES && !tree_open_up(dir)) || (errno == EPERM && !tree_unlock(ap, dir, name)))
 			return err_sys(e, "mkdir %s", esc_s(name));
 	}
 	return err_sys(e, "mkdir %s", esc_s(name));
@@ -433,7 +436,7 @@ static int put_in_place(struct apply *ap, const char *tmp, const char *path, str
 				break;
 			continue;
 		}
-		if ((errno == EACCES && open_up(dir)) || (errno == EPERM && tree_unlock(ap, dir, base)))
+		if ((errno == EACCES && tree_open_up(dir)) || (errno == EPERM && tree_unlock(ap, dir, base)))
 			continue;
 		if (errno == EXDEV)
 			(void)err_set(e, ERR_PERMANENT, "another file system is mounted inside the target; a dataset stays on one");
@@ -672,7 +675,7 @@ static int remove_here(struct apply *ap, const char *path, enum entry_type type,
 			return 0;
 		if (errno == ENOTEMPTY || errno == EEXIST)
 			return err_set(e, ERR_PERMANENT, "foreign entries inside; the directory was kept");
-		if (!(errno == EACCES && open_up(dir)) && !(errno == EPERM && tree_unlock(ap, dir, base)))
+		if (!(errno == EACCES && tree_open_up(dir)) && !(errno == EPERM && tree_unlock(ap, dir, base)))
 			break;
 	}
 	return err_sys(e, "cannot remove it");

@@ -26,6 +26,7 @@
 #define UNDO_RANGES (1u << 20)		/* and of numbers that say where it was */
 #define UNDO_FILE_MAX (UNDO_BYTES + 2 * UNDO_RANGES)
 #define PREFIX "undo-"
+#define GUARD "patch-"
 #define NAME_MAX_LEN 64
 
 /* ---- writing ---- */
@@ -42,6 +43,31 @@ static void undo_name(uint64_t large_id, unsigned n, char out[NAME_MAX_LEN])
 	(void)snprintf(out, NAME_MAX_LEN, PREFIX "%" PRIu64 "-%u", large_id, n);
 }
 
+static void guard_name(uint64_t large_id, char out[NAME_MAX_LEN]) { (void)snprintf(out, NAME_MAX_LEN, GUARD "%" PRIu64, large_id); }
+
+static void drop_guard(struct apply *ap, uint64_t large_id)
+{
+	char name[NAME_MAX_LEN];
+
+	guard_name(large_id, name);
+	(void)unlinkat(ap->staging, name, 0);
+}
+
+bool undo_begin(struct apply *ap, const struct large *l, dev_t dev)
+{
+	OWN_FD int fd = -1;
+	char name[NAME_MAX_LEN];
+	struct stat st;
+
+	guard_name(l->id, name);
+	fd = openat(ap->staging, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || (fstat(fd, &st) == 0 && st.st_dev == dev))
+		return fd >= 0;
+	drop_guard(ap, l->id);
+	return false;
+}
+
+/* With it the name that undo_begin made becomes durable. */
 static int store(struct apply *ap, const char *name, const struct buf *b, struct err *e)
 {
 	OWN_FD int fd = openat(ap->staging, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -150,24 +176,27 @@ int undo_keep_data(struct apply *ap, struct large *l, uint64_t from, uint64_t to
 struct undo { char *path; uint64_t ino, size, mtime_s, mtime_ns; struct view ranges, data; uint64_t count; };
 static void undo_dispose(struct undo *u) { free(u->path); }
 
-/* False: it was never finished, so nothing was overwritten yet. */
-static bool undo_parse(const struct buf *b, struct undo *u)
+/* 0: it was never finished, so nothing was overwritten yet.  -1: not to be told. */
+static int undo_parse(const struct buf *b, struct undo *u, struct err *e)
 {
 	uint8_t sum[DIGEST_LEN];
-	struct err ignored = ERR_INIT;
 	struct view v;
 	const uint8_t *magic, *path;
 	size_t n;
 
-	if (b->len < DIGEST_LEN || digest_sha256(b->data, b->len - DIGEST_LEN, sum, &ignored) < 0 ||
-	    memcmp(sum, b->data + b->len - DIGEST_LEN, DIGEST_LEN) != 0)
-		return false;
+	if (b->len < DIGEST_LEN)
+		return 0;
+	if (digest_sha256(b->data, b->len - DIGEST_LEN, sum, e) < 0)
+		return -1;
+	if (memcmp(sum, b->data + b->len - DIGEST_LEN, DIGEST_LEN) != 0)
+		return 0;
 	v = view_of(b->data, b->len - DIGEST_LEN);
 	magic = view_raw(&v, MAGIC_LEN);
 	path = view_bytes(&v, PATH_MAX, &n);
 	if (v.failed || !magic || !path || memcmp(magic, MAGIC, MAGIC_LEN) != 0 || !path_is_safe((const char *)path, n))
-		return false;
-	u->path = strndup((const char *)path, n);
+		return 0;
+	if (!(u->path = strndup((const char *)path, n)))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
 	u->ino = view_u64(&v);
 	u->size = view_u64(&v);
 	u->mtime_s = view_u64(&v);
@@ -176,7 +205,7 @@ static bool undo_parse(const struct buf *b, struct undo *u)
 	u->ranges = u->data = v;
 	for (uint64_t i = 0; i < 2 * u->count && !u->data.failed; i++)
 		(void)view_varint(&u->data);
-	return u->path && !u->data.failed;
+	return !u->data.failed;
 }
 
 static int put_back(int fd, const struct undo *u, struct err *e)
@@ -199,10 +228,31 @@ static int put_back(int fd, const struct undo *u, struct err *e)
 	return sys_fsync(SITE, fd) < 0 ? err_sys(e, "fsync") : 0;
 }
 
+static int open_again(struct apply *ap, const char *path)
+{
+	return path_open_beneath(ap->a->root, path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
+}
+
+/* It may have got the mode or the flags of its new state already, which keep us out. */
+static int open_to_undo(struct apply *ap, const char *path)
+{
+	int fd = open_again(ap, path), keep = errno;
+	OWN_FD int dir = -1, file = -1;
+	const char *base;
+
+	if (fd >= 0 || (keep != EACCES && keep != EPERM))
+		return fd;
+	if ((dir = path_open_parent(ap->a->root, path, &base)) >= 0 && (file = openat(dir, base, O_PATH | O_NOFOLLOW | O_CLOEXEC)) >= 0 &&
+	    (keep == EACCES ? tree_open_up(file) : tree_unlock(ap, dir, base)))
+		return open_again(ap, path);
+	errno = keep;
+	return -1;
+}
+
 /* Another file by now is left alone. */
 static int undo_apply(struct apply *ap, const struct undo *u, struct err *e)
 {
-	OWN_FD int fd = path_open_beneath(ap->a->root, u->path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
+	OWN_FD int fd = open_to_undo(ap, u->path);
 	struct stat st;
 
 	if (fd < 0)
@@ -217,11 +267,26 @@ static int undo_file(struct apply *ap, int staging, const char *name, struct err
 	OWN(undo_dispose) struct undo u = { .path = NULL };
 	OWN_BUF struct buf b = BUF_INIT;
 
-	if (io_read_file(staging, name, UNDO_FILE_MAX, &b, e) < 0)
+	int r;
+
+	if (io_read_file(staging, name, UNDO_FILE_MAX, &b, e) < 0 || (r = undo_parse(&b, &u, e)) < 0)
 		return -1;
-	if (undo_parse(&b, &u) && undo_apply(ap, &u, e) < 0)
+	if (r && undo_apply(ap, &u, e) < 0)
 		return err_at(e, "%s: what a patch overwrote cannot be put back", esc_s(u.path));
 	return 0;
+}
+
+/* Of a patch that was not at its end: of one that was, some may be gone already, and the others say nothing. */
+static bool is_wanted(int staging, const char *name)
+{
+	char guard[NAME_MAX_LEN];
+	uint64_t large_id;
+	unsigned n;
+
+	if (sscanf(name, PREFIX "%" SCNu64 "-%u", &large_id, &n) != 2)
+		return false;
+	guard_name(large_id, guard);
+	return faccessat(staging, guard, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 int undo_all(struct apply *ap, int staging, struct err *e)
@@ -229,16 +294,21 @@ int undo_all(struct apply *ap, int staging, struct err *e)
 	OWN_DIR DIR *d = NULL;
 	OWN_FD int copy = openat(staging, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *de;
+	int found = 0;
 
 	if (copy < 0 || !(d = fdopendir(copy)))
 		return err_sys(e, "read " STAGING);
 	(void)take_fd(&copy);
-	while ((errno = 0, de = readdir(d)))
-		if (strncmp(de->d_name, PREFIX, strlen(PREFIX)) == 0 && undo_file(ap, staging, de->d_name, e) < 0) {
+	while ((errno = 0, de = readdir(d))) {
+		if (strncmp(de->d_name, PREFIX, strlen(PREFIX)) != 0)
+			continue;
+		found = 1;
+		if (is_wanted(staging, de->d_name) && undo_file(ap, staging, de->d_name, e) < 0) {
 			e->class = ERR_TEMPORARY;
 			return -1;
 		}
-	return errno ? err_sys(e, "read " STAGING) : 0;
+	}
+	return errno ? err_sys(e, "read " STAGING) : found;
 }
 
 /* ---- the ends of one content ---- */
@@ -248,6 +318,7 @@ static void drop_files(struct apply *ap, uint64_t large_id, unsigned n)
 	char name[NAME_MAX_LEN];
 
 	while (n--) {
+		sys_point("patch-drop");
 		undo_name(large_id, n, name);
 		(void)unlinkat(ap->staging, name, 0);
 	}
@@ -264,8 +335,10 @@ void undo_now(struct apply *ap, struct large *l)
 		if (faccessat(ap->staging, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && undo_file(ap, ap->staging, name, &e) < 0)
 			ap->torn = e;
 	}
-	if (e.class == ERR_NONE)
+	if (e.class == ERR_NONE) {
+		drop_guard(ap, l->id);
 		drop_files(ap, l->id, l->undos);
+	}
 	l->undos = 0;
 }
 
@@ -293,23 +366,39 @@ size_t undo_count(struct apply *ap)
 	return n;
 }
 
+/* The first n; the caller owns them. */
+static struct undone *take_undone(struct common *c, size_t n)
+{
+	struct undone *v;
+
+	pthread_mutex_lock(&c->lock);
+	if ((v = calloc(n, sizeof(*v)))) {
+		memcpy(v, c->undone, n * sizeof(*v));
+		c->undone_count -= n;
+		memmove(c->undone, c->undone + n, c->undone_count * sizeof(*v));
+	}
+	pthread_mutex_unlock(&c->lock);
+	return v;
+}
+
 int undo_forget(struct apply *ap, size_t n, struct err *e)
 {
-	struct common *c = ap->common;
+	OWN_FREE struct undone *v = NULL;
 
 	if (n == 0)
 		return 0;
+	if (!(v = take_undone(ap->common, n)))
+		return err_set(e, ERR_TEMPORARY, "out of memory");
 	sys_point("patch-done");
-	pthread_mutex_lock(&c->lock);
+	/* One name for all that was kept of a content, so that either all of it comes back or nothing; and not after it was acknowledged. */
 	for (size_t i = 0; i < n; i++)
-		drop_files(ap, c->undone[i].large_id, c->undone[i].files);
-	c->undone_count -= n;
-	memmove(c->undone, c->undone + n, c->undone_count * sizeof(*c->undone));
-	pthread_mutex_unlock(&c->lock);
-	/* What is acknowledged may not come back. */
-	if (sys_fsync(SITE, ap->staging) == 0)
-		return 0;
-	(void)err_sys(e, "fsync of " STAGING);
-	e->class = ERR_TEMPORARY;
-	return -1;
+		drop_guard(ap, v[i].large_id);
+	if (sys_fsync(SITE, ap->staging) < 0) {
+		(void)err_sys(e, "fsync of " STAGING);
+		e->class = ERR_TEMPORARY;
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++)
+		drop_files(ap, v[i].large_id, v[i].files);
+	return 0;
 }

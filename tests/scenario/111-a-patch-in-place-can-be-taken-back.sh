@@ -40,6 +40,9 @@ struck point@patch-undo:1:kill pokes; same_file "$TOP/old" "$STAGED/image"; reve
 struck point@patch-piece:1:kill pokes; torn; reverted
 struck point@patch-piece:1:kill,point@patch-back:1:kill pokes; reverted
 struck point@patch-done:1:kill shape 19000000; torn; reverted
+# What was kept of one content comes back together or not at all; here not: what it is nobody was told, so it is no base of what comes next.
+struck point@patch-drop:2:kill,rename@apply:1:kill shape 18000000; same_file "$TOP/new" "$STAGED/image"
+cp -p "$TOP/old" "$S/image"; poke 5; expect 0 run "$TOP/move.yaml"; whole; ino=$(inode)
 struck point@patch-piece:1:kill pokes; torn; finished
 grow() { poke 7 18000000; head -c 1000000 /dev/urandom >>"$S/image"; }
 struck point@patch-done:1:kill grow; same_file "$TOP/new" "$STAGED/image"; finished
