@@ -39,10 +39,23 @@ int place_ask_agent(struct run *r, const struct plan_place *at, const char *name
 	return -1;
 }
 
-int place_remove(struct run *r, const struct plan_place *at, struct err *e)
+char *place_id(struct run *r, const struct plan_place *at, struct err *e)
 {
 	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
-	const struct place_question q = { MSG_PLACE_REMOVE, "", "", "" };
+	const struct place_question q = { MSG_PLACE_LOOK, "", "", "" };
+	char dir[4096], *id;
+
+	if (place_ask_agent(r, at, place_split(at->path, dir), &q, &now, e) < 0)
+		return NULL;
+	if (!(id = strdup(now.name_id)))
+		(void)err_sys(e, "place");
+	return id;
+}
+
+int place_remove(struct run *r, const struct plan_place *at, const char *id, struct err *e)
+{
+	OWN(msg_placed_dispose) struct msg_placed now = { 0 };
+	const struct place_question q = { MSG_PLACE_REMOVE, "", id, "" };
 	char dir[4096];
 
 	return place_ask_agent(r, at, place_split(at->path, dir), &q, &now, e);

@@ -14,7 +14,9 @@ const char *place_split(const char *path, char dir[4096]);
 /* About name in the directory that holds at->path.  0: *out is the answer (dispose it). */
 int place_ask_agent(struct run *r, const struct plan_place *at, const char *name, const struct place_question *q, struct msg_placed *out,
     struct err *e) MUST_CHECK;
-/* Removes the tree at the place; an absent one is fine. */
-int place_remove(struct run *r, const struct plan_place *at, struct err *e) MUST_CHECK;
+/* What stands at the place now, as place_remove takes it; owned, "" = absent, NULL = failed. */
+char *place_id(struct run *r, const struct plan_place *at, struct err *e);
+/* Removes the tree at the place if it is still that one, else ERR_REFUSED; an absent one is fine. */
+int place_remove(struct run *r, const struct plan_place *at, const char *id, struct err *e) MUST_CHECK;
 
 #endif

@@ -90,7 +90,26 @@ static int mark_place(struct run *r, const struct rehearsed *h, struct err *e)
 
 static int drop_place(struct run *r, const struct rehearsed *h, struct err *e)
 {
-	if (place_remove(r, &h->d.to, e) < 0)
+	OWN_BUF struct buf mark = BUF_INIT;
+	OWN_FREE char *id = place_id(r, &h->d.to, e);
+	char name[200], place[PLACE_NAME];
+	json_t *facts;
+	bool ours;
+
+	if (!id || !*id)
+		return id ? resend_everything(r, h->d.name, e) : -1;
+	mark_name(r, h, name);
+	if (state_get(r->w->state, name, &mark, e) < 0 || place_facts(r, h->d.to.host, h->d.to.path, &facts, e) < 0)
+		return -1;
+	/* What stands there is compared with the mark by one name, and removed by the other: exchanged in between, it stays. */
+	ours = mark.len && strcmp(place_fact(facts, "identity"), mark.data) == 0;
+	json_decref(facts);
+	/* Whatever the outcome, the mark has done its work: an inode number is given again to others. */
+	if (state_set(r->w->state, name, "", 0, e) < 0)
+		return -1;
+	if (!ours)
+		return err_set(e, ERR_REFUSED, "%s is not what the rehearsal made: it stays", place_name(h->d.to.host, h->d.to.path, place));
+	if (place_remove(r, &h->d.to, id, e) < 0)
 		return -1;
 	return resend_everything(r, h->d.name, e);
 }
@@ -129,9 +148,13 @@ static int passes(struct run *r, struct rehearsed *h, struct err *e)
 		struct act a = { .r = r, .h = h };
 		double seconds;
 
-		if (persist(r, pass_once, &a, e) < 0)
+		struct err unmarked = ERR_INIT;
+		int res = persist(r, pass_once, &a, e);
+
+		/* Also of a pass that failed: it may have begun to make the place. */
+		if (pass == 0 && mark_place(r, h, res < 0 ? &unmarked : e) < 0)
 			return -1;
-		if (pass == 0 && mark_place(r, h, e) < 0)
+		if (res < 0)
 			return -1;
 		seconds = a.res.seconds;
 		if (check(r, h, &seconds, e) < 0)

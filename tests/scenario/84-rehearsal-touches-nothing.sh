@@ -12,6 +12,7 @@ cat >"$TOP/ask" <<EOF
 echo "\$WAYBILL_POINT \$WAYBILL_REHEARSAL" >>$TOP/asked
 [ "\$WAYBILL_REHEARSAL" = no ] && exit 0
 [ ! -e $TOP/no ] || exit 1
+[ ! -e $TOP/other ] || { mv $TOP/room/www $TOP/room/moved && mkdir $TOP/room/www && echo theirs >$TOP/room/www/file; exit 0; }
 [ -e $TOP/room/www/a/one ]
 EOF
 chmod +x "$TOP/ask"
@@ -46,6 +47,11 @@ same_text 'smoke yes' "$(sort -u "$TOP/asked")" 'hooks that ran'
 event move last | jq -e '.data.datasets.www.seconds > 0' >/dev/null || fail 'no figures'
 expect 0 rehearse "$TOP/move.yaml"
 [ ! -e "$TOP/room/www" ] || fail 'the rehearsal place was left'
+touch "$TOP/other"
+expect 0 rehearse "$TOP/move.yaml"
+says "$ERR" 'is not what the rehearsal made: it stays'
+same_text theirs "$(cat "$TOP/room/www/file")" 'what somebody put in its place meanwhile'
+rm -r "$TOP/other" "$TOP/room/www" "$TOP/room/moved"
 mkdir "$TOP/room/www"; echo theirs >"$TOP/room/www/file"
 expect 6 rehearse "$TOP/move.yaml"
 says "$ERR" 'no rehearsal put it there'
