@@ -259,22 +259,32 @@ void progress_update(struct progress *p, const struct run_progress *seen)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* An event without a text of its own has "copy done" in the ledger, where it stands alone; beside "copy: done" it tells nothing. */
+static bool repeats(const char *stage, const char *state, const char *text)
+{
+	size_t n = strlen(stage);
+
+	return strncmp(text, stage, n) == 0 && text[n] == ' ' && strcmp(text + n + 1, state) == 0;
+}
+
 void progress_stage(struct progress *p, const char *stage, const char *state, const char *text)
 {
 	char at[CLOCK_TEXT];
 	json_t *obj;
 
+	if (!text || repeats(stage, state, text))
+		text = "";
 	pthread_mutex_lock(&p->lock);
 	show_unseen(p);
 	clear_bar(p);
 	if (p->json) {
 		obj = json_pack("{s:s,s:s,s:s,s:s,s:s}", "event", "stage", "plan", p->plan, "stage", stage, "state", state, "at",
 		    clock_text(clock_now_ns() / 1000000000, p->zone, at));
-		if (obj && text && *text)
+		if (obj && *text)
 			(void)json_object_set_new(obj, "text", json_string(text));
 		put_json(obj);
 	} else if (!p->quiet) {
-		printf("%s: %s%s%s\n", stage, state, text && *text ? ": " : "", text ? text : "");
+		printf("%s: %s%s%s\n", stage, state, *text ? ": " : "", text);
 		(void)fflush(stdout);
 	}
 	pthread_mutex_unlock(&p->lock);

@@ -202,6 +202,6 @@ int stage_preflight(struct run *r, struct err *e)
 		json_decref(facts);
 		return -1;
 	}
-	return run_event(r, NULL, "preflight", "done", facts, e, "%zu datasets looked at; targets lack %zu items of their sources' systems%s%s",
-	    r->plan->ndatasets, lacking, lacking ? ": waybill survey " : "", lacking ? r->plan->name : "");
+	return run_event(r, NULL, "preflight", "done", facts, e, "%zu dataset%s looked at; targets lack %zu item%s of their sources' systems%s%s",
+	    r->plan->ndatasets, r->plan->ndatasets == 1 ? "" : "s", lacking, lacking == 1 ? "" : "s", lacking ? ": waybill survey " : "", lacking ? r->plan->name : "");
 }
