@@ -17,6 +17,18 @@ struct attached { char hex[FILES_MAX][DIGEST_HEX]; const char *sha256[FILES_MAX]
 
 static void attached_dispose(struct attached *a) { free(a->request_id); }
 
+/* Each of them is looked at: one that shows the contrary does not go along with one that shows it. */
+static int look(struct attached *a, const struct buf *b, struct err *e)
+{
+	OWN_FREE char *id = NULL;
+
+	if (b->data && transcript_read(b->data, b->len, &id, e) < 0)
+		return -1;
+	if (!a->request_id)
+		a->request_id = take_ptr(&id);
+	return 0;
+}
+
 static int attach(struct job *j, bool statement, struct attached *a, struct err *e)
 {
 	size_t given = cli_count(j->c, "attach");
@@ -32,7 +44,7 @@ static int attach(struct job *j, bool statement, struct attached *a, struct err 
 			e->class = ERR_USAGE;
 			return -1;
 		}
-		if (statement && !a->request_id && b.data && transcript_read(b.data, b.len, &a->request_id, e) < 0)
+		if (statement && look(a, &b, e) < 0)
 			return err_at(e, "%s", file);
 		if (store_put_bytes(j->w->store, STORE_DOC, b.data ? b.data : "", b.len, &id, e) < 0)
 			return -1;

@@ -113,6 +113,9 @@ static int sanitize(struct wiping *w, struct err *e)
 	if (wiping_act(w, MSG_WIPE_DEVICE, 0, w->x->facts.size, &m, e) < 0)
 		return -1;
 	device_said(w->x, "sanitize", &m);
+	w->x->reported = m.done;
+	if (!m.done)
+		log_warn("%s: it was not sanitized: %s", w->x->d.at.path, w->x->device_says);
 	w->x->written += m.bytes;
 	return 0;
 }
@@ -165,6 +168,9 @@ static int wipe_it(struct wiping *w, struct err *e)
 	x->wiped = true;
 	count_earlier(w);
 	if (x->crypto || x->sanitized)
+		return 0;
+	/* What a discard leaves reads as zeros: it would hide what was not as it was written. */
+	if (x->pattern + x->zero != x->area)
 		return 0;
 	return (x->pattern == x->area && record_reading(w, e) < 0) ? -1 : discard(w, e);
 }

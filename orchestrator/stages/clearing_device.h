@@ -19,6 +19,7 @@ struct clearing_device {
 	const char *method;		/* literal, for the certificate */
 	char device_says[400];		/* of its own sanitize, of discarding */
 	bool crypto, sanitized, wiped;	/* wiped: read back to its end */
+	bool reported;			/* sanitized: the device says that it came to its end */
 };
 #define CLEARING_CHUNK (UINT64_C(256) << 20)
 

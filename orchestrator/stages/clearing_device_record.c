@@ -16,6 +16,9 @@ static enum verdict of_reading(const struct clearing_device *x)
 
 	if (!x->wiped || x->bad || x->area == 0 || x->pattern + x->zero + x->other != x->area)
 		return VERDICT_UNKNOWN;
+	/* Nothing was written: what is there may be what was there, or zeros that always were. */
+	if (x->sanitized && !x->reported)
+		return VERDICT_UNKNOWN;
 	if (x->other)	/* sanitized: what a device leaves behind is its own pattern */
 		return x->sanitized ? VERDICT_PERFORMED_NOT_PROVABLE : VERDICT_UNKNOWN;
 	if (x->crypto)
@@ -91,7 +94,8 @@ static json_t *limits(const struct clearing *c, const struct clearing_device *x)
 	add(l, x->bad > 0, "Parts of the medium could not be read: they are listed and count as not cleared.");
 	add(l, x->crypto, "Crypto erasure was performed; its effectiveness depends on the custody of header backups and further copies of the keys.");
 	add(l, x->crypto, "Whether the volume was encrypted from its first write on is not known to waybill.");
-	add(l, x->sanitized, "The device reports that its sanitize command is complete; that is a statement of the device.");
+	add(l, x->sanitized && !x->reported, "The device did not report that its sanitize command is complete; nothing else was written to it.");
+	add(l, x->sanitized && x->reported, "The device reports that its sanitize command is complete; that is a statement of the device.");
 	add(l, !x->crypto && !x->sanitized, "Areas that the device hides from its block interface (remapped sectors, HPA, DCO) were not reached.");
 	add(l, x->zeroed > 0 || (x->zero > 0 && !image), "Parts took no pattern and read as zeros: they may be unmapped by the device rather than overwritten.");
 	add(l, image && (!x->beneath || !c->media[x->beneath - 1].ndevices), "The device is an image file, and the medium on which it lies was not searched: what its "
@@ -102,7 +106,8 @@ static json_t *limits(const struct clearing *c, const struct clearing_device *x)
 
 const char *clearing_device_class(const struct clearing_device *x)
 {
-	return x->crypto ? "Crypto erase (key slots and both headers overwritten)" : x->sanitized ? "Sanitize technique reported complete by the device" :
+	return x->crypto ? "Crypto erase (key slots and both headers overwritten)" : x->sanitized ?
+	    x->reported ? "Sanitize technique reported complete by the device" : "Sanitize technique, not reported complete by the device" :
 	    "Clear (overwriting through the block interface)";
 }
 

@@ -57,6 +57,8 @@ part 'the transcript of an interface is grade E2; one that still lists the copy 
 echo '{"request_id": "req-0815", "deleted": ["snap-1"], "before": ["snap-1", "snap-9"], "after": ["snap-9", "snap-1"]}' >"$TOP/api.json"
 expect 2 record retire statement --copy snapshots --attach "$TOP/api.json"
 says "$ERR" 'snap-1 afterwards still'
+echo '{"request_id": "req-0816", "deleted": ["snap-1"], "before": ["snap-1"], "after": []}' >"$TOP/first.json"
+expect 2 record retire statement --copy snapshots --attach "$TOP/first.json" --attach "$TOP/api.json"
 echo '{"request_id": "req-0815", "deleted": ["snap-2"], "before": ["snap-1"], "after": []}' >"$TOP/api.json"
 expect 2 record retire statement --copy snapshots --attach "$TOP/api.json"
 echo '{"request_id": "req-0815", "deleted": ["snap-1"], "before": ["snap-1", "snap-9"], "after": ["snap-9"]}' >"$TOP/api.json"
