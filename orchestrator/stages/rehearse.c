@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "derived_name.h"
 #include "hooks.h"
 #include "log.h"
 #include "pass.h"
@@ -24,16 +25,18 @@ static void dispose(struct rehearsed *h) { free((char *)(uintptr_t)h->d.name); }
 
 static int prepare(const struct plan *p, const struct plan_rehearsal_place *at, struct rehearsed *h, struct err *e)
 {
-	char *name;
+	char name[DERIVED_NAME], *own;
 
 	*h = (struct rehearsed){ .real = plan_dataset(p, at->dataset) };
 	if (h->real->kind != DATASET_FILES)
 		return err_set(e, ERR_PERMANENT, "dataset %s: a rehearsal of %s datasets is not built yet", h->real->name, plan_dataset_kind_name(h->real->kind));
 	h->d = *h->real;
 	h->d.name = NULL;
-	if (asprintf(&name, "%.53s-rehearsal", h->real->name) < 0)
+	if (derived_name(h->real->name, "-rehearsal", name, e) < 0)
+		return -1;
+	if (!(own = strdup(name)))
 		return err_sys(e, "rehearsal");
-	h->d.name = name;
+	h->d.name = own;
 	h->d.to = at->to;
 	h->d.files.activate = ACTIVATE_IN_PLACE;
 	if (plan_dataset(p, name))
@@ -96,9 +99,11 @@ static int drop_place(struct run *r, const struct rehearsed *h, struct err *e)
 	json_t *facts;
 	bool ours;
 
-	if (!id || !*id)
-		return id ? resend_everything(r, h->d.name, e) : -1;
 	mark_name(r, h, name);
+	if (!id)
+		return -1;
+	if (!*id)
+		return state_set(r->w->state, name, "", 0, e) < 0 ? -1 : resend_everything(r, h->d.name, e);
 	if (state_get(r->w->state, name, &mark, e) < 0 || place_facts(r, h->d.to.host, h->d.to.path, &facts, e) < 0)
 		return -1;
 	/* What stands there is compared with the mark by one name, and removed by the other: exchanged in between, it stays. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "activation.h"
+#include "derived_name.h"
 #include "log.h"
 #include "pass.h"
 #include "persist.h"
@@ -22,13 +23,17 @@ static int pass_once(void *ctx, struct err *e)
 
 static int save_one(struct run *r, const struct plan_dataset *d, struct err *e)
 {
-	OWN_FREE char *aside = activation_set_aside_path(r, d), *name = NULL;
+	OWN_FREE char *aside = activation_set_aside_path(r, d);
+	char suffix[20], name[DERIVED_NAME];
 	struct plan_dataset at = *d;
 	struct act a = { .r = r, .d = &at };
 
-	/* The round that was rolled back: the one before this. */
-	if (!aside || asprintf(&name, "%.40s-saved-%u", d->name, r->standing.round - 1) < 0)
+	if (!aside)
 		return err_sys(e, "save");
+	/* The round that was rolled back: the one before this. */
+	(void)snprintf(suffix, sizeof(suffix), "-saved-%u", r->standing.round - 1);
+	if (derived_name(d->name, suffix, name, e) < 0)
+		return -1;
 	at.name = name;
 	at.from = d->to;
 	if (d->files.activate != ACTIVATE_IN_PLACE)
@@ -53,27 +58,14 @@ int save_rolled_back(struct run *r, struct err *e)
 	return failed;
 }
 
-/* "www" of "www-rehearsal" and "www-saved-2". */
-static const struct plan_dataset *origin(const struct plan *p, const char *name)
-{
-	const struct plan_dataset *best = NULL;
-
-	for (size_t i = 0; i < p->ndatasets; i++) {
-		const char *one = p->datasets[i].name;
-		size_t n = strlen(one);
-
-		if (strncmp(name, one, n) == 0 && (strcmp(name + n, "-rehearsal") == 0 || strncmp(name + n, "-saved-", 7) == 0))
-			best = &p->datasets[i];
-	}
-	return best;
-}
-
 const struct plan_dataset *save_dataset(struct run *r, const char *name)
 {
 	const struct plan_dataset *d = plan_dataset(r->plan, name), *from;
 	const struct standing_dataset *s = standing_dataset(&r->standing, name);
 
-	if (d || !s || !s->version || !(from = origin(r->plan, name)))
+	struct err none = ERR_INIT;
+
+	if (d || !s || !s->version || derived_from(r->plan, name, &from, &none) < 0 || !from)
 		return d;
 	if (!r->derived && !(r->derived = calloc(1, sizeof(*r->derived))))
 		return NULL;

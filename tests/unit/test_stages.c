@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "derived_name.h"
 #include "esc.h"
 #include "inventory.h"
 #include "known.h"
@@ -581,6 +582,44 @@ static void a_stages_text_is_never_cut_inside_a_character(void **state)
 	}
 }
 
+static void long_names_that_begin_alike_derive_two(void **state)
+{
+	char a[PLAN_NAME_MAX + 1], b[PLAN_NAME_MAX + 1], da[DERIVED_NAME], db[DERIVED_NAME];
+	struct plan_dataset v[] = { { .name = "www" }, { .name = a }, { .name = b } };
+	const struct plan p = { .datasets = v, .ndatasets = 3 };
+	static const char *const suffixes[] = { "-rehearsal", "-saved-1", "-saved-4294967295" };
+
+	(void)state;
+	memset(a, 'n', PLAN_NAME_MAX);
+	a[PLAN_NAME_MAX] = '\0';
+	memcpy(b, a, sizeof(b));
+	b[PLAN_NAME_MAX - 1] = 'm';
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+		const struct plan_dataset *d;
+
+		OK(derived_name(a, suffixes[i], da, &e));
+		OK(derived_name(b, suffixes[i], db, &e));
+		assert_string_not_equal(da, db);
+		assert_int_equal(strlen(da), PLAN_NAME_MAX);
+		assert_string_equal(da + strlen(da) - strlen(suffixes[i]), suffixes[i]);
+		OK(derived_from(&p, da, &d, &e));
+		assert_ptr_equal(d, &v[1]);
+		OK(derived_from(&p, db, &d, &e));
+		assert_ptr_equal(d, &v[2]);
+	}
+	OK(derived_name("www", "-saved-12", da, &e));
+	assert_string_equal(da, "www-saved-12");
+	for (const char *const *s = (const char *const []){ "www-saved-12", "www-rehearsal", "www", "www-saved-", "www-saved-1x", "-rehearsal", "x-saved-1", NULL }; *s; s++) {
+		const struct plan_dataset *d;
+
+		OK(derived_from(&p, *s, &d, &e));
+		if (strcmp(*s, "www-saved-12") == 0 || strcmp(*s, "www-rehearsal") == 0)
+			assert_ptr_equal(d, &v[0]);
+		else
+			assert_null(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_differs_at_the_target_is_sent_again, make, sweep),
 		cmocka_unit_test_setup_teardown(events_say_where_a_plan_stands, make, sweep),
 		cmocka_unit_test_setup_teardown(a_clearing_is_open_until_it_is_done, make, sweep),
+		cmocka_unit_test(long_names_that_begin_alike_derive_two),
 		cmocka_unit_test(a_stages_text_is_never_cut_inside_a_character),
 	};
 
