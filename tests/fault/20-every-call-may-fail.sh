@@ -15,7 +15,7 @@ strike() {
 	dice ${#errors[@]}; error=${errors[$DICE]}
 	dice 9; dice $((1 << DICE)); n=$((DICE + 1))
 	told "$call:$n:$error"
-	WAYBILL_PATIENCE=5 WAYBILL_FAULT=$call:$n:$error timeout 120 "$WAYBILL" -C "$WS" run "$TOP/$PLAN.yaml" >"$OUT" 2>"$ERR" </dev/null
+	WAYBILL_PATIENCE=5 WAYBILL_FAULT=$call:$n:$error timeout 600 "$WAYBILL" -C "$WS" run "$TOP/$PLAN.yaml" >"$OUT" 2>"$ERR" </dev/null
 	rc=$?
 	[ "$rc" != 124 ] || fail 'the run hangs'
 	clean_text "$ERR" 'a run with a failing call'

@@ -1,9 +1,9 @@
 /*
  * relay - a TCP link that misbehaves on request, for tests and benchmarks; shares no code with the program.
  *
- *   relay --to PORT [--control FIFO] [COMMAND]...
+ *   relay [--at ADDRESS] --to PORT [--control FIFO] [COMMAND]...
  *
- * Listens on a free port of 127.0.0.1, prints it, and passes every connection on to 127.0.0.1:PORT.  Commands come from the command
+ * Listens on a free port of 127.0.0.1, prints it, and passes every connection on to ADDRESS:PORT (127.0.0.1).  Commands come from the command
  * line (one argument each) and, a line each, from the FIFO:
  *
  *   delay MS           one way, for every byte from now on (half the round trip)
@@ -65,6 +65,7 @@ static uint64_t rate, chunk, accepted, passed[2];
 static int64_t flip_at[2] = { -1, -1 }, hold_at[2] = { -1, -1 };	/* in passed[] terms */
 static bool stalled, refusing;
 static int server_port;
+static struct in_addr server_addr;
 
 static int64_t now_ns(void)
 {
@@ -167,7 +168,7 @@ static void read_commands(int fd)
 
 static void take_connection(int listener)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)server_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)server_port), .sin_addr = server_addr };
 	int in = accept4(listener, NULL, NULL, SOCK_CLOEXEC), out, on = 1;
 	struct linger reset = { 1, 0 };
 	struct link *l;
@@ -336,10 +337,14 @@ int main(int argc, char **argv)
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	(void)prctl(PR_SET_TIMERSLACK, 50000);
+	server_addr = at.sin_addr;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--to") == 0 && argv[i + 1])
 			server_port = atoi(argv[++i]);
-		else if (strcmp(argv[i], "--control") == 0 && argv[i + 1]) {
+		else if (strcmp(argv[i], "--at") == 0 && argv[i + 1]) {
+			if (inet_pton(AF_INET, argv[++i], &server_addr) != 1)
+				die(argv[i]);
+		} else if (strcmp(argv[i], "--control") == 0 && argv[i + 1]) {
 			if ((control = open(argv[++i], O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0)	/* both: a writer that leaves is no end */
 				die(argv[i]);
 		} else

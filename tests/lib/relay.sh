@@ -13,7 +13,7 @@ relay() {
 	local name=$1 to=$2 dir=$TOP/relay-$1
 	shift 2
 	mkdir "$dir" && mkfifo "$dir/control" || fail "no place for the relay $name"
-	"$WAYBILL_BUILD/tests/relay" --to "${SSHD_PORT[$to]}" --control "$dir/control" "$@" >"$dir/port" 2>"$dir/err" &
+	"$WAYBILL_BUILD/tests/relay" --at "${SSHD_ADDR[$to]}" --to "${SSHD_PORT[$to]}" --control "$dir/control" "$@" >"$dir/port" 2>"$dir/err" &
 	RELAY_PID[$name]=$!
 	SCENARIO_PIDS+=($!)
 	await "the port of the relay $name" test -s "$dir/port"

@@ -1,5 +1,6 @@
 #!/bin/bash
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/scenario.sh"
+. "$WAYBILL_SOURCE/tests/lib/relay.sh"
 scenario 'A host that is down, has the wrong key, or knows nobody of that name: 7, named, nothing recorded as done'
 
 make_small "$TOP/src"
@@ -37,11 +38,14 @@ expect 0 run "$TOP/host-down.yaml"
 same_tree "$TOP/src" "$TOP/dst-host-down"
 
 part 'a connection that is cut in mid-stream is a passing fault, and is made good'
-head -c 200000000 /dev/urandom >"$TOP/src/large"
-"$WAYBILL" -C "$WS" run "$TOP/host-down.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
-SCENARIO_PIDS+=("$pid")
-sleep 0.8; sshd_cut old
-wait "$pid"; rc=$?
-case $rc in 0|7|8) ;; *) fail "a cut connection ended the run with $rc" ;; esac
-expect 0 run "$TOP/host-down.yaml"
-same_tree "$TOP/src" "$TOP/dst-host-down"
+head -c 30000000 /dev/urandom >"$TOP/src/large"
+relay between old 'hold down 9000000'
+HOST=([old]="old${HOST[between]#between}")
+mkdir "$TOP/dst-cut"
+migration "old:$TOP/src" "local:$TOP/dst-cut" | sed 's/^name: move/name: cut/' >"$TOP/plan.yaml"
+start; held between
+sshd_cut old; relay_do between stall off
+finish 0
+says "$ERR" 'trying again in'
+[ "$(relay_count between | cut -d' ' -f1)" -ge 2 ] || fail 'no new connection was made'
+same_tree "$TOP/src" "$TOP/dst-cut"

@@ -23,7 +23,7 @@ fresh() {	# NAME: a medium with contents, copied and authorized
 	expect 0 approve "$1" clear --as zhang --key "$KEYS/zhang"
 	expect 0 approve "$1" clear --as li --key "$KEYS/li"
 }
-killed_at() { WAYBILL_FAULT=$2 timeout 100 "$WAYBILL" -C "$WS" run "$TOP/$1.yaml" >"$OUT" 2>"$ERR" </dev/null; [ $? = 137 ] || fail "no kill at $2: $(cat "$ERR")"; }
+killed_at() { WAYBILL_FAULT=$2 timeout 600 "$WAYBILL" -C "$WS" run "$TOP/$1.yaml" >"$OUT" 2>"$ERR" </dev/null; [ $? = 137 ] || fail "no kill at $2: $(cat "$ERR")"; }
 verdict_of() { expect 0 --json certificate "$1"; jq -r .verdict "$OUT"; }
 
 part 'killed when all is unlinked and only the intent is on record: cleared by us all the same'

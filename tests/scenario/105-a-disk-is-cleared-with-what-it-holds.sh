@@ -51,7 +51,7 @@ no_event both clear-started
 
 part 'both are wiped to the last byte; killed meanwhile; the image stays as sparse as it was'
 blocks=$(stat -c %b "$image")
-WAYBILL_FAULT=fsync@journal:5:kill timeout 60 "$WAYBILL" -C "$WS" run "$TOP/both.yaml" >"$OUT" 2>"$ERR" </dev/null
+WAYBILL_FAULT=fsync@journal:5:kill timeout 600 "$WAYBILL" -C "$WS" run "$TOP/both.yaml" >"$OUT" 2>"$ERR" </dev/null
 [ $? = 137 ] || fail "the kill did not strike: $(cat "$ERR")"
 has_event both clear-started; no_event both clear-done
 expect 6 certificate both

@@ -13,7 +13,8 @@ mkdir "$TOP/dst"
 migration "local:$TOP/src" "local:$TOP/dst" >"$TOP/move.yaml"
 
 part 'a run that is killed when its objects are durable leaves them'
-WAYBILL_FLUSH=100000 WAYBILL_FAULT=point@pass-commit:1:kill "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null
+killed() { WAYBILL_FAULT=point@pass-commit:1:kill expect 137 run "$TOP/$1.yaml"; }
+WAYBILL_FLUSH=100000 killed move
 [ "$(objects | wc -l)" -ge 2 ] || fail 'the killed run stored nothing'
 # What was sent changes before the next try: its objects are named by nobody then.
 for n in {1..50}; do head -c 3000 /dev/urandom >"$TOP/src/few/$n"; done
@@ -23,7 +24,7 @@ objects | sort >"$TOP/before"
 part 'another plan that was cut with acknowledged entries keeps everything in its place'
 mkdir "$TOP/other" "$TOP/dst2"; cp -a "$TOP/src/few" "$TOP/other/"; sleep 2.5
 migration "local:$TOP/other" "local:$TOP/dst2" | sed 's/^name: move/name: other/' >"$TOP/other.yaml"
-WAYBILL_FAULT=point@pass-commit:1:kill "$WAYBILL" -C "$WS" run "$TOP/other.yaml" >"$OUT" 2>"$ERR" </dev/null
+killed other
 expect 0 run "$TOP/move.yaml"
 same_tree "$TOP/src" "$TOP/dst"
 no_event move copy-swept
@@ -40,7 +41,7 @@ expect 0 verify other www --side archive --full
 expect 0 audit "$WS"
 part 'while somebody else has the archive open nothing is removed'
 head -c 3000 /dev/urandom >"$TOP/src/few/1"; sleep 2.5
-WAYBILL_FAULT=point@pass-commit:1:kill "$WAYBILL" -C "$WS" run "$TOP/move.yaml" >"$OUT" 2>"$ERR" </dev/null
+killed move
 head -c 3000 /dev/urandom >"$TOP/src/few/1"; sleep 2.5
 exec 8<"$WS/.waybill/store/objects"; flock -s 8
 expect 0 run "$TOP/move.yaml"

@@ -31,7 +31,7 @@ cat >"$TOP/act" <<-S
 	[ "\$WAYBILL_POINT \$WAYBILL_HOST" = 'freeze local' ] && [ -e $TOP/state/drop ] || exit 0
 	rm -f $TOP/state/dropped
 	printf 'cut\nsync %s\n' $TOP/state/dropped >$TOP/relay-bastion/control
-	for i in \$(seq 300); do [ -e $TOP/state/dropped ] && exit 0; sleep 0.05; done
+	for i in \$(seq 2400); do [ -e $TOP/state/dropped ] && exit 0; sleep 0.05; done
 	exit 1
 S
 chmod +x "$TOP/act"

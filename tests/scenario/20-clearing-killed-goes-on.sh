@@ -20,7 +20,7 @@ round() {	# NAME RULE...
 			SCENARIO_PIDS+=("$pid"); sleep "$rule"; kill -9 "$pid" 2>/dev/null; wait "$pid" 2>/dev/null ;;
 		cut*)	"$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null & pid=$!
 			SCENARIO_PIDS+=("$pid"); sleep "${rule#cut}"; sshd_cut old; wait "$pid" ;;
-		*)	WAYBILL_FAULT=$rule timeout 100 "$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null
+		*)	WAYBILL_FAULT=$rule timeout 600 "$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null
 			[ $? != 137 ] || killed=$((killed + 1)) ;;
 		esac
 	done

@@ -16,7 +16,7 @@ at() {	# NAME POINT...: a run is killed at each, the next one goes on
 	expect 3 run "$TOP/$name.yaml"
 	expect 0 approve "$name" clear --as zhang --key "$KEYS/zhang"; expect 0 approve "$name" clear --as li --key "$KEYS/li"
 	for point; do
-		WAYBILL_FAULT=point@$point:1:kill timeout 100 "$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null
+		WAYBILL_FAULT=point@$point:1:kill timeout 600 "$WAYBILL" -C "$WS" run "$TOP/$name.yaml" >"$OUT" 2>"$ERR" </dev/null
 		[ $? != 137 ] || killed=$((killed + 1))
 		# Nothing is certified from what has no end.
 		expect 6 certificate "$name"

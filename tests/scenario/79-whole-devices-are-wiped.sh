@@ -91,7 +91,7 @@ mount "$loop" "$m"; rm "$m/late"; umount "$m"
 expect 6 certificate whole
 
 part 'killed while it is wiped, it goes on; nothing is certified meanwhile'
-WAYBILL_FAULT=fsync@journal:1:kill timeout 60 "$WAYBILL" -C "$WS" run "$TOP/whole.yaml" >"$OUT" 2>"$ERR" </dev/null
+WAYBILL_FAULT=fsync@journal:1:kill timeout 600 "$WAYBILL" -C "$WS" run "$TOP/whole.yaml" >"$OUT" 2>"$ERR" </dev/null
 [ $? = 137 ] || fail "the kill did not strike: $(cat "$ERR")"
 has_event whole clear-started; no_event whole clear-done
 expect 6 certificate whole
