@@ -239,6 +239,33 @@ void medium_parts(const struct stat *st, const char *path, struct buf *out)
 	}
 }
 
+static int by_place(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+size_t medium_partitions(const struct stat *st, uint64_t *at, size_t max)
+{
+	int top = S_ISBLK(st->st_mode) ? sys_dir(st->st_rdev) : -1;
+	OWN_DIR DIR *d = top < 0 ? NULL : fdopendir(top);
+	struct dirent *de;
+	size_t n = 0;
+
+	if (!d && top >= 0)
+		(void)close(top);
+	while (d && n < max && (de = readdir(d))) {
+		OWN_FD int fd = de->d_name[0] == '.' ? -1 : openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		OWN_BUF struct buf b = BUF_INIT;
+
+		if (fd >= 0 && device_attribute(fd, "partition", &b) && device_attribute(fd, "start", &b))
+			at[n++] = strtoull(b.data, NULL, 10) * 512;
+	}
+	qsort(at, n, sizeof(*at), by_place);
+	return n;
+}
+
 const char *medium_use_name(enum medium_use u)
 {
 	static const char *const names[] = { "no", "read-only", "held", "read-write" };

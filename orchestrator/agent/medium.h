@@ -29,6 +29,8 @@ void medium_mounts(const struct stat *st, struct buf *out);
  * those that hold no others.  Without having attached it, an image is one.
  */
 void medium_parts(const struct stat *st, const char *path, struct buf *out);
+/* Where its partitions begin, in bytes and ascending; at most max of them are told. */
+size_t medium_partitions(const struct stat *st, uint64_t *at, size_t max);
 const char *medium_use_name(enum medium_use u);	/* "no", "read-only", "held", "read-write" */
 
 #endif

@@ -24,6 +24,7 @@
 #include "sys.h"
 
 #define LUKS_JSON_MAX (4u << 20)
+#define PARTITIONS_MAX 128
 
 struct wipe {
 	struct agent *a;
@@ -187,19 +188,37 @@ static char *model_of(const struct stat *st)
 	return b.len ? buf_take(&b) : strdup("");
 }
 
+static bool add_head(const struct wipe *x, struct digest *d, uint8_t *p, uint64_t at)
+{
+	uint64_t left = at < x->w.size ? x->w.size - at : 0;
+	size_t n = left < MSG_WIPE_HEAD ? (size_t)left : MSG_WIPE_HEAD;
+
+	if (sys_pread(WIPE_SITE, x->a->root, p, n, (off_t)at) != (ssize_t)n)
+		return false;
+	digest_update(d, p, n);
+	return true;
+}
+
+/* Whoever mounts a file system writes near its beginning; they begin with the device, or with its partitions. */
 static char *head_of(const struct wipe *x)
 {
-	size_t n = x->w.size < MSG_WIPE_HEAD ? (size_t)x->w.size : MSG_WIPE_HEAD;
+	OWN(digest_freep) struct digest *sum = digest_new(DIGEST_SHA256);
 	OWN_FREE uint8_t *p = malloc(MSG_WIPE_HEAD);
+	uint64_t at[PARTITIONS_MAX];
+	size_t n = medium_partitions(&x->w.st, at, PARTITIONS_MAX);
 	uint8_t d[DIGEST_LEN];
-	struct err ignored = ERR_INIT;
 	char hex[DIGEST_HEX];
+	bool good;
 
 	/* What stands in the cache may be older than the medium. */
 	if (S_ISBLK(x->w.st.st_mode))
 		(void)ioctl(x->a->root, BLKFLSBUF, 0);
-	if (!p || sys_pread(WIPE_SITE, x->a->root, p, n, 0) != (ssize_t)n || digest_sha256(p, n, d, &ignored) < 0)
+	good = p && sum && add_head(x, sum, p, 0);
+	for (size_t i = 0; good && i < n; i++)
+		good = add_head(x, sum, p, at[i]);
+	if (!good)
 		return strdup("");
+	digest_final(sum, d);
 	hex_of(d, DIGEST_LEN, hex);
 	return strdup(hex);
 }

@@ -34,7 +34,7 @@ struct msg_wipe_facts {
 	char *parts;			/* owned: nodes on which a file system of it may begin, escaped, a line each (medium.h) */
 	char *storage;			/* owned: words, as the fact storage */
 	char *where;			/* owned: where it is known again (device_where) */
-	char *head;			/* owned: SHA-256 in hex of its first 128 KiB, "" where they cannot be read */
+	char *head;			/* owned: SHA-256 in hex of its first 128 KiB and of those of its partitions, "" where they cannot be read */
 };
 void msg_wipe_facts_dispose(struct msg_wipe_facts *m);
 void msg_wipe_facts_encode(struct buf *b, const struct msg_wipe_facts *m);

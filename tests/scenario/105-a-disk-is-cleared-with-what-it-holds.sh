@@ -8,8 +8,8 @@ losetup -f >/dev/null 2>&1 || skip 'no loop devices here'
 person zhang li
 host old
 under=$TOP/under.img raw=$TOP/raw.img m=$TOP/fs
-LOOPS=()
-trap 'rc=$?; umount -l "$m" 2>/dev/null; for l in "${LOOPS[@]}"; do losetup -d "$l" 2>/dev/null; done; (exit $rc); scenario_end' EXIT
+LOOPS=() parted=
+trap 'rc=$?; umount -l "$m" 2>/dev/null; [ -z "$parted" ] || delpart "$parted" 1 2>/dev/null; for l in "${LOOPS[@]}"; do losetup -d "$l" 2>/dev/null; done; (exit $rc); scenario_end' EXIT
 attach() { local l; l=$(losetup -f --show "$1") || skip 'no free loop device'; LOOPS+=("$l"); NEW=$l; }
 rows() { local k; for ((k = 0; k < $2; k++)); do echo "$1 row $k: nobody shall read this, $RANDOM$RANDOM$RANDOM"; done; }
 plan() {	# NAME; DATASETS lines
@@ -67,6 +67,26 @@ sync -f "$m"
 expect 0 audit "$WS"
 expect 0 restore both i --to "$TOP/back"
 [ "$(cat "$TOP"/back/* 2>/dev/null | marks /dev/stdin)" = 9000 ] || [ "$(marks "$TOP/back")" = 9000 ] || fail 'the archive does not give it back'
+
+part 'a partition that somebody wrote to after the clearing had begun is not wiped'
+truncate -s 4M "$TOP/parts.img"; rows 'of a partition' 100 | dd of="$TOP/parts.img" bs=4096 seek=300 conv=notrunc status=none
+attach "$TOP/parts.img"; parted=$NEW
+printf 'a table of partitions' | dd of="$parted" bs=1 conv=notrunc,fsync status=none
+# One, from 1 MiB on, of 2 MiB.
+if addpart "$parted" 1 2048 4096 2>/dev/null && [ -e "/sys/block/${parted#/dev/}/${parted#/dev/}p1/start" ]; then
+	plan parts "  p: {block: {from: \"old:$parted\"}}"
+	voices parts
+	WAYBILL_FAULT=point@wipe-writing:1:kill timeout 60 "$WAYBILL" -C "$WS" run "$TOP/parts.yaml" >"$OUT" 2>"$ERR" </dev/null
+	[ $? = 137 ] || fail "the kill did not strike: $(cat "$ERR")"
+	has_event parts clear-started
+	printf 'new' | dd of="$parted" bs=1 seek=1100000 conv=notrunc,fsync status=none
+	expect 6 run "$TOP/parts.yaml"
+	says "$ERR" 'not the device that it was'
+	[ "$(marks "$TOP/parts.img")" = 100 ] || fail 'it was written to'
+	printf '\0\0\0' | dd of="$parted" bs=1 seek=1100000 conv=notrunc,fsync status=none
+	expect 0/5 run "$TOP/parts.yaml"
+	[ "$(marks "$TOP/parts.img")" = 0 ] || fail 'it was not wiped'
+fi
 
 part 'an earlier copy of an image in free space beneath it: found, though every byte of the image was overwritten'
 rows 'of another image' 3000 >"$image"; truncate -s 8M "$image"; sync -f "$m"
