@@ -76,6 +76,19 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(again);
 }
 
+void buf_put_decimal(struct buf *b, uint64_t n, unsigned digits)
+{
+	char t[20];
+	size_t at = sizeof(t);
+
+	do
+		t[--at] = (char)('0' + n % 10);
+	while ((n /= 10));
+	while (sizeof(t) - at < digits && at)
+		t[--at] = '0';
+	buf_put(b, t + at, sizeof(t) - at);
+}
+
 static void put_le(struct buf *b, uint64_t v, size_t n)
 {
 	uint8_t t[8];

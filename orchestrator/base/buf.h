@@ -31,6 +31,8 @@ void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* n in decimal digits, at least `digits` of them (zeros in front; at most 20); quicker than buf_printf where a line has many. */
+void buf_put_decimal(struct buf *b, uint64_t n, unsigned digits);
 /* Little-endian integers, and LEB128 varints (at most 10 bytes). */
 void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v);

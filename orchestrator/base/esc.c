@@ -113,16 +113,30 @@ void esc_trim(char *s)
 		s[len - 1 - k] = '\0';
 }
 
+static bool is_mtree_plain(uint8_t c)
+{
+	switch (c) {
+	case '\\': case '#': case '=': case '*': case '?': case '[':
+		return false;
+	default:
+		return c > 0x20 && c < 0x7f;
+	}
+}
+
+/* Nearly every byte of nearly every name is plain: these are appended in runs. */
 void esc_put_mtree(struct buf *b, const void *p, size_t n)
 {
 	const uint8_t *s = p;
+	size_t from = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (s[i] <= 0x20 || s[i] >= 0x7f || strchr("\\#=*?[", s[i]))
-			put_octal(b, s[i]);
-		else
-			buf_putc(b, (char)s[i]);
+		if (is_mtree_plain(s[i]))
+			continue;
+		buf_put(b, s + from, i - from);
+		put_octal(b, s[i]);
+		from = i + 1;
 	}
+	buf_put(b, s + from, n - from);
 }
 
 bool esc_undo(struct buf *b, const char *s, size_t n)
