@@ -56,10 +56,18 @@ static int recorded_list(struct run *r, const struct plan_dataset *d, char hex[D
 		return 1;
 	}
 	state_name(r, d, name);
-	if ((got = state_get(r->w->state, name, &b, e)) <= 0)
-		return got;
+	if ((got = state_get(r->w->state, name, &b, e)) <= 0 || !b.len)
+		return got < 0 ? -1 : 0;
 	(void)snprintf(hex, DIGEST_HEX, "%.*s", b.data && strcmp(b.data, NOTHING) != 0 ? (int)b.len : 0, b.data ? b.data : "");
 	return 1;
+}
+
+int foreign_forget(struct run *r, const struct plan_dataset *d, struct err *e)
+{
+	char name[200];
+
+	state_name(r, d, name);
+	return state_set(r->w->state, name, "", 0, e);
 }
 
 int foreign_load(struct run *r, const struct plan_dataset *d, struct foreign **out, struct err *e)

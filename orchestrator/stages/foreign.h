@@ -13,6 +13,8 @@ bool foreign_has(const struct foreign *f, const char *path, size_t n);	/* f may 
 /* The i-th path in walk order; NULL behind the last.  Borrowed. */
 const char *foreign_path(const struct foreign *f, size_t i);
 void foreign_free(struct foreign *f);
+/* The dataset has no version, and its target is another one now: that is looked at anew. */
+int foreign_forget(struct run *r, const struct plan_dataset *d, struct err *e) MUST_CHECK;
 static inline void foreign_freep(struct foreign **f) { foreign_free(*f); }
 
 /*

@@ -7,8 +7,10 @@
 
 #include "approval.h"
 #include "esc.h"
+#include "foreign.h"
 #include "gates.h"
 #include "io.h"
+#include "sent.h"
 
 int recorded_text(struct workspace *w, const char *plan, struct buf *b, struct err *e)
 {
@@ -39,7 +41,8 @@ static int store_files(struct run *r, const struct plan_sum *sum, struct ledger_
 	return list.len ? ledger_txn_put(t, "documents/SHA256SUMS", list.data, list.len, e) : 0;
 }
 
-static int record(struct run *r, const struct plan_sum *sum, bool amended, struct err *e)
+/* retargeted: array of names, taken; NULL: none. */
+static int record(struct run *r, const struct plan_sum *sum, bool amended, json_t *retargeted, struct err *e)
 {
 	OWN_BUF struct buf signers = BUF_INIT;
 	struct ledger_txn *t;
@@ -47,16 +50,22 @@ static int record(struct run *r, const struct plan_sum *sum, bool amended, struc
 	json_t *data;
 
 	plan_signers(r->plan, &signers);
-	if (buf_finish(&signers, e) < 0 || ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0)
+	if (buf_finish(&signers, e) < 0 || ledger_txn_begin(r->w->ledger, r->plan->name, &t, e) < 0) {
+		json_decref(retargeted);
 		return -1;
+	}
 	if (ledger_txn_put(t, "plan.yaml", r->plan->text, r->plan->text_len, e) < 0 ||
 	    ledger_txn_put(t, "plan.sha256", sum->text.data, sum->text.len, e) < 0 ||
 	    ledger_txn_put(t, "signers", signers.data ? signers.data : "", signers.len, e) < 0 ||
 	    store_files(r, sum, t, e) < 0) {
 		ledger_txn_abandon(t);
+		json_decref(retargeted);
 		return -1;
 	}
 	data = json_pack("{s:I,s:s}", "version", (json_int_t)version, "kind", plan_kind_name(r->plan->kind));
+	if (json_array_size(retargeted))
+		(void)json_object_set(data, "retargeted", retargeted);
+	json_decref(retargeted);
 	if (amended && r->o->amend) {
 		OWN_FREE char *reason = esc_dup(r->o->amend, strlen(r->o->amend));
 
@@ -138,6 +147,26 @@ static int check_allowed(struct run *r, const struct plan *old, struct err *e)
 	return 0;
 }
 
+/*
+ * What a cut first pass sent went to the target of the recorded plan: at another one the same names are somebody else's, and nothing there
+ * is to be removed for them.  Before the plan is recorded: forgetting in vain only sends again.
+ */
+static int forget_targets(struct run *r, const struct plan *old, json_t *retargeted, struct err *e)
+{
+	for (size_t i = 0; i < r->plan->ndatasets; i++) {
+		const struct plan_dataset *is = &r->plan->datasets[i], *was = plan_dataset(old, is->name);
+		const struct standing_dataset *s = standing_dataset(&r->standing, is->name);
+
+		if ((s && s->version) || (was && same_place(&was->to, &is->to)))
+			continue;
+		if (sent_forget(r, is->name, e) < 0 || state_ack_clear(r->w->state, r->plan->name, is->name, e) < 0 || foreign_forget(r, is, e) < 0)
+			return -1;
+		if (json_array_append_new(retargeted, json_string(is->name)) < 0)
+			return err_sys(e, "plan");
+	}
+	return 0;
+}
+
 /* Is there an approval that still counts under the plan as recorded? */
 static int approvals_stand(struct run *r, const struct plan *old, bool *stand, struct err *e)
 {
@@ -163,6 +192,7 @@ static int amend(struct run *r, const struct plan_sum *sum, void (*show)(const c
 	OWN_BUF struct buf text = BUF_INIT, diff = BUF_INIT, files = BUF_INIT;
 	OWN_PLAN_FAULTS struct plan_faults faults = PLAN_FAULTS_INIT;
 	OWN_PLAN struct plan *old = NULL;
+	json_t *retargeted;
 	bool stand;
 
 	if (recorded_text(r->w, r->plan->name, &text, e) != 1)
@@ -182,13 +212,18 @@ static int amend(struct run *r, const struct plan_sum *sum, void (*show)(const c
 		err_set(e, ERR_REFUSED, "plan %s was edited after it was approved (changed: %s)", r->plan->name, files.len ? files.data : "the list of its files");
 		return err_hint(e, "put it back, or run with --amend REASON: then its approvals fall");
 	}
-	return record(r, sum, true, e);
+	retargeted = json_array();
+	if (forget_targets(r, old, retargeted, e) < 0) {
+		json_decref(retargeted);
+		return -1;
+	}
+	return record(r, sum, true, retargeted, e);
 }
 
 int recorded_update(struct run *r, const struct plan_sum *sum, void (*show)(const char *diff), struct err *e)
 {
 	if (!r->standing.exists)
-		return record(r, sum, false, e);
+		return record(r, sum, false, NULL, e);
 	/* What was abandoned is not recorded anew; the runner says so. */
 	if (r->standing.abandoned || strcmp(r->standing.plan_digest, sum->hex) == 0)
 		return 0;

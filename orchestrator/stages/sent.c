@@ -121,6 +121,19 @@ static int read_left(struct sent *s, struct names *n, const char *name, struct e
 	return r;
 }
 
+static void list_name(const struct run *r, const char *dataset, char out[VERSION_REV])
+{
+	(void)snprintf(out, VERSION_REV, "%s.%s.sent", r->plan->name, dataset);
+}
+
+int sent_forget(struct run *r, const char *dataset, struct err *e)
+{
+	char name[VERSION_REV];
+
+	list_name(r, dataset, name);
+	return unlinkat(r->w->scanfd, name, 0) < 0 && errno != ENOENT ? err_sys(e, "list of names sent") : 0;
+}
+
 int sent_open(struct run *r, const struct plan_dataset *d, uint64_t version, uint64_t pass, struct sent **out, struct err *e)
 {
 	struct sent *s = calloc(1, sizeof(*s));
@@ -131,7 +144,7 @@ int sent_open(struct run *r, const struct plan_dataset *d, uint64_t version, uin
 	if (!s)
 		return err_sys(e, "names sent before");
 	s->fd = -1;
-	(void)snprintf(name, sizeof(name), "%s.%s.sent", r->plan->name, d->name);
+	list_name(r, d->name, name);
 	if (read_left(s, &n, name, e) < 0)
 		return -1;
 	s->fd = openat(r->w->scanfd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);

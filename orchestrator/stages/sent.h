@@ -21,6 +21,7 @@ int sent_add(struct sent *s, const char *path, enum entry_type type, struct err 
 int sent_flush(struct sent *s, struct err *e) MUST_CHECK;	/* before the target is told */
 /* Left by earlier passes, in walk order. */
 const struct sent_name *sent_left(const struct sent *s, size_t *n);
+int sent_forget(struct run *r, const char *dataset, struct err *e) MUST_CHECK;	/* what was sent went elsewhere */
 void sent_clear(struct sent *s);	/* the pass is a version: nothing is pending */
 void sent_close(struct sent *s);	/* NULL is fine */
 

@@ -24,10 +24,19 @@ static int verdict(const struct run *r, const struct verify_result *v, struct er
 	return err_hint(e, "list them with: waybill verify %s %s --side %s", r->plan->name, v->dataset, verify_side_name(v->side));
 }
 
+/*
+ * While production goes on at the source, what somebody put at the target stops nothing.  Once frozen the target is about to serve: what is
+ * there besides the dataset must be what was there first, or the plan must let such things be (delete: no).
+ */
+static bool extra_passes(const struct run *r, const struct plan_dataset *d)
+{
+	return r->standing.phase != PHASE_FROZEN || d->kind != DATASET_FILES || !d->files.delete;
+}
+
 static int verify_side(struct run *r, const struct plan_dataset *d, enum verify_side side, struct made_asked *asked, struct err *e)
 {
 	OWN_VERIFY struct verify_result v = VERIFY_RESULT_INIT;
-	struct verify_options o = { .side = side, .keep_extra = true, .asked = asked };
+	struct verify_options o = { .side = side, .keep_extra = extra_passes(r, d), .asked = asked };
 
 	if (verify_run(r, d, &o, &v, e) < 0)
 		return -1;

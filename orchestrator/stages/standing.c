@@ -275,12 +275,29 @@ static int take_rehearsal(struct standing *s, const struct ledger_event *ev, con
 	return 0;
 }
 
+/* What lay at the target of an earlier plan says nothing of this one's. */
+static void take_retargeted(struct standing *s, const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		struct standing_dataset *d = json_is_string(name) ? standing_dataset(s, json_string_value(name)) : NULL;
+
+		if (d && !d->version) {
+			d->foreign_known = false;
+			d->foreign[0] = '\0';
+		}
+	}
+}
+
 static int take_plan(struct standing *s, const struct ledger_event *ev, const json_t *j)
 {
 	if (strcmp(ev->state, "recorded") == 0 || strcmp(ev->state, "amended") == 0) {
 		(void)snprintf(s->plan_digest, sizeof(s->plan_digest), "%s", ev->plan_digest);
 		s->plan_version = number_of(j, "version");
 		s->rehearsed = false;
+		take_retargeted(s, json_object_get(j, "retargeted"));
 		for (int i = 0; i < STAGE_COUNT; i++)
 			s->stages[i] = STAGE_OPEN;
 	} else if (strcmp(ev->state, "abandoned") == 0) {

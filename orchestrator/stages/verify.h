@@ -44,7 +44,7 @@ struct verify_options {
 	enum verify_side side;
 	uint64_t version;	/* 0 = newest */
 	bool full, cached;
-	bool keep_extra;	/* entries that are in no version are foreign, not differences: what a run asks (foreign: keep) */
+	bool keep_extra;	/* entries that are in no version are foreign, not differences: what a run asks while the source serves */
 	/* Another place than the plan's (restore tests): host and path; NULL = the plan's. */
 	const char *host, *path;
 	/* archive: every content is decoded through this as well, if it is not NULL (witnesses.h). */

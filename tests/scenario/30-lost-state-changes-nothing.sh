@@ -40,3 +40,20 @@ expect 0 run "$TOP/move.yaml"
 says "$ERR" 'scan state'
 expect 0 verify move --full
 expect 0 audit "$WS"
+
+part 'another target before the first version: what lies there under names that were sent elsewhere stays'
+elsewhere() {	# PLAN SITE
+	rm -rf "$TOP/src2" "$TOP/first" "$TOP/second"; make_small "$TOP/src2"; mkdir -p "$TOP/first" "$TOP/second/a/b"
+	migration "local:$TOP/src2" "local:$TOP/first" | sed "s/^name: .*/name: $1/" >"$TOP/$1.yaml"
+	WAYBILL_FAULT=$2 "$WAYBILL" -C "$WS" run "$TOP/$1.yaml" >"$OUT" 2>"$ERR" </dev/null
+	[ $? = 137 ] || fail "$2 did not kill the run"
+	[ -e "$TOP/first/a/b/two" ] || fail 'cut before anything arrived: nothing is shown'
+	rm "$TOP/src2/a/b/two"; echo theirs >"$TOP/second/a/b/two"
+	sed -i "s|local:$TOP/first|local:$TOP/second|" "$TOP/$1.yaml"
+	expect 0 run "$TOP/$1.yaml" --yes
+	same_text theirs "$(cat "$TOP/second/a/b/two")" 'what lay at the other target'
+	expect 0 verify "$1" --full
+	same_file "$TOP/src2/c/three" "$TOP/second/c/three"
+}
+elsewhere stored point@pass-stored:1:kill
+elsewhere acked point@pass-commit:1:kill

@@ -11,7 +11,7 @@ cat >"$TOP/act" <<EOF
 s=$TOP/state
 echo "\$WAYBILL_POINT\${WAYBILL_WHY:+ \$WAYBILL_WHY}" >>\$s/ran
 case \$WAYBILL_POINT in
-freeze) touch \$s/frozen; echo at-freeze >>$TOP/src/a/one ;;
+freeze) touch \$s/frozen; [ ! -e \$s/intrude ] || echo theirs >$TOP/dst/intruder; echo at-freeze >>$TOP/src/a/one ;;
 thaw) rm -f \$s/frozen ;;
 cutover) touch \$s/new-serves ;;
 rollback) rm -f \$s/new-serves ;;
@@ -129,6 +129,26 @@ rm "$TOP"/state/fail.*
 expect 8 run "$TOP/auto.yaml"
 serving source
 NAME=auto expect 0 run "$TOP/auto.yaml" --yes
+
+part 'once frozen, what is neither the dataset nor was there first stops the cut-over: 4, thawed, and it stays'
+fresh; touch "$TOP/state/intrude"; export NAME=extra
+echo first >"$TOP/dst/was-first"
+plan >"$TOP/extra.yaml"
+expect 4 run "$TOP/extra.yaml" --yes
+serving source; says "$ERR" intruder extra
+same_text 'no theirs' "$(frozen) $(cat "$TOP/dst/intruder")" 'frozen, and the file'
+rm "$TOP/state/intrude" "$TOP/dst/intruder"
+expect 0 run "$TOP/extra.yaml" --yes
+serving target
+same_text first "$(cat "$TOP/dst/was-first")" 'what was there first'
+expect 0 rollback extra --yes
+rm "$TOP/dst/was-first"
+fresh; touch "$TOP/state/intrude"; export NAME=keeps
+DATASET='delete: no' plan >"$TOP/keeps.yaml"
+expect 0 run "$TOP/keeps.yaml" --yes
+same_text theirs "$(cat "$TOP/dst/intruder")" 'what delete: no lets be'
+expect 0 rollback keeps --yes
+rm "$TOP/dst/intruder"
 
 part 'Ctrl-C while frozen, twice: thawed, 8'
 fresh; export NAME=cut
