@@ -32,9 +32,9 @@ struct merge {
 	int target, staged, kept;	/* owned; kept -1 until something is kept */
 	int parent;			/* borrowed */
 	char journal[NAME_ROOM], kept_name[NAME_ROOM];
-	uint64_t count;
+	uint64_t count, made;
 };
-#define MERGE_INIT { -1, -1, -1, -1, "", "", 0 }
+#define MERGE_INIT { -1, -1, -1, -1, "", "", 0, 0 }
 
 static void merge_dispose(struct merge *m)
 {
@@ -212,6 +212,46 @@ static int need_kept(struct merge *m, const char *path, struct err *e)
 	return io_mkdirs(m->kept, dir, 0700, e);
 }
 
+/*
+ * The directory path of the target, where somebody deleted it since.  Whatever the journal goes into was a directory of both, whose D line
+ * gives it back what it had at the end; until then it is nobody else's.
+ */
+static int need_dir(struct merge *m, const char *path, struct err *e)
+{
+	OWN_FD int there_already = path_open_beneath(m->target, path, O_RDONLY | O_DIRECTORY, 0);
+	OWN_FREE char *p = strdup(path);
+
+	if (there_already >= 0)
+		return 0;
+	if (errno != ENOENT || !p)
+		return err_sys(e, "%s", esc_s(path));
+	for (char *s = p; s; ) {
+		const char *base;
+
+		if ((s = strchr(s, '/')))
+			*s = '\0';
+		OWN_FD int parent = path_open_parent(m->target, p, &base);
+
+		if (parent >= 0 && mkdirat(parent, base, 0700) == 0)
+			m->made++;
+		else if (parent < 0 || errno != EEXIST)
+			return err_sys(e, "make %s again", esc_s(p));
+		if (s)
+			*s++ = '/';
+	}
+	return 0;
+}
+
+static int need_parent(struct merge *m, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	OWN_FREE char *dir = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	if (!slash)
+		return 0;
+	return dir ? need_dir(m, dir, e) : err_sys(e, "merge");
+}
+
 static int put_attributes(int target, const char *path, const struct own *o, struct err *e)
 {
 	const struct timespec times[2] = { { 0, UTIME_OMIT }, { o->sec, o->nsec } };
@@ -262,14 +302,16 @@ static int back_one(struct merge *m, const struct act *a, struct err *e)
 			return -1;
 		m->count++;
 	}
-	return kept && !there(m->target, path) ? move(m->kept, m->target, path, e) : 0;
+	if (!kept || there(m->target, path))
+		return 0;
+	return need_parent(m, path, e) < 0 ? -1 : move(m->kept, m->target, path, e);
 }
 
 static int back_dir(struct merge *m, const struct act *a, struct err *e)
 {
 	if (a->what != 'D')
 		return 0;
-	return put_attributes(m->target, a->path.data, &a->had, e);
+	return need_dir(m, a->path.data, e) < 0 ? -1 : put_attributes(m->target, a->path.data, &a->had, e);
 }
 
 static int each(struct merge *m, const struct buf *journal, int (*one)(struct merge *, const struct act *, struct err *), struct err *e)
@@ -303,7 +345,7 @@ int merge_in(int parent, const struct msg_place *p, uint64_t *count, struct err 
 	return 0;
 }
 
-int merge_back(int parent, const struct msg_place *p, uint64_t *count, struct err *e)
+int merge_back(int parent, const struct msg_place *p, uint64_t *count, uint64_t *made, struct err *e)
 {
 	OWN(merge_dispose) struct merge m = MERGE_INIT;
 	OWN_BUF struct buf journal = BUF_INIT;
@@ -316,6 +358,7 @@ int merge_back(int parent, const struct msg_place *p, uint64_t *count, struct er
 	if (merge_open(&m, parent, p, e) < 0 || each(&m, &journal, back_one, e) < 0 || each(&m, &journal, back_dir, e) < 0)
 		return -1;
 	*count = m.count;
+	*made = m.made;
 	if (sys_unlinkat(PLACE_SITE, parent, m.journal, 0) < 0)
 		return err_sys(e, "journal of the merge");
 	return sys_fsync(PLACE_SITE, parent) < 0 ? err_sys(e, "fsync") : 0;

@@ -231,7 +231,7 @@ static int act(struct agent *a, const struct msg_place *m, struct msg_placed *ou
 	case MSG_PLACE_RENAME: return rename_it(a, m, &out->acted, e);
 	case MSG_PLACE_REMOVE: return remove_it(a, m, &out->acted, e);
 	case MSG_PLACE_MERGE: out->acted = true; return merge_in(a->root, m, &out->count, e);
-	case MSG_PLACE_UNMERGE: out->acted = true; return merge_back(a->root, m, &out->count, e);
+	case MSG_PLACE_UNMERGE: out->acted = true; return merge_back(a->root, m, &out->count, &out->made, e);
 	}
 	return err_set(e, ERR_BUG, "place");
 }

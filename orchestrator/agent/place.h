@@ -13,7 +13,7 @@
  * next call goes on.  What they replace is kept beside, in "OTHER.kept".
  */
 int merge_in(int parent, const struct msg_place *m, uint64_t *count, struct err *e) MUST_CHECK;
-/* By the same journal, which is gone afterwards.  Without one nothing was merged: 0. */
-int merge_back(int parent, const struct msg_place *m, uint64_t *count, struct err *e) MUST_CHECK;
+/* By the same journal, which is gone afterwards.  Without one nothing was merged: 0.  *made: directories of both that were gone. */
+int merge_back(int parent, const struct msg_place *m, uint64_t *count, uint64_t *made, struct err *e) MUST_CHECK;
 
 #endif

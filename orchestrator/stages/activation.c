@@ -229,6 +229,7 @@ static int undo_one(struct run *r, const struct plan_dataset *d, struct err *e)
 {
 	OWN(intent_dispose) struct intent in = { .all = NULL };
 	OWN(msg_placed_dispose) struct msg_placed now = { 0 }, back = { 0 };
+	char place[PLACE_NAME];
 
 	if (!intent_of(r, d, &in))
 		return 0;
@@ -239,6 +240,9 @@ static int undo_one(struct run *r, const struct plan_dataset *d, struct err *e)
 		return 0;
 	if (ask_pair(r, d, in.merge ? MSG_PLACE_UNMERGE : MSG_PLACE_BACK, in.target, in.staged, &back, e) < 0)
 		return -1;
+	if (back.made)
+		log_warn("%s: %" PRIu64 " directories were deleted since the cut-over and were made again, as they were and with what was replaced in them",
+		    place_name(d->to.host, d->to.path, place), back.made);
 	return set_aside(r, d, e);
 }
 

@@ -66,6 +66,7 @@ void msg_placed_encode(struct buf *b, const struct msg_placed *m)
 	msg_put_text(b, m->what);
 	buf_put_u8(b, m->acted);
 	buf_put_varint(b, m->count);
+	buf_put_varint(b, m->made);
 }
 
 /* It goes into events and messages. */
@@ -88,6 +89,7 @@ int msg_placed_decode(const void *p, size_t n, struct msg_placed *m, struct err 
 	acted = view_u8(&v);
 	m->acted = acted == 1;
 	m->count = view_varint(&v);
+	m->made = view_varint(&v);
 	v.failed |= acted > 1 || !is_plain(m->name_id) || !is_plain(m->other_id) || !is_plain(m->what);
 	if (msg_done_view(&v, "PLACED", e) < 0) {
 		msg_placed_dispose(m);

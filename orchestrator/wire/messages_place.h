@@ -38,6 +38,7 @@ struct msg_placed {
 	char *what;		/* of name: "dir", "absent", "symlink", "mount", "mounts beneath", "other device", "other"; owned */
 	bool acted;		/* false: it was done already */
 	uint64_t count;		/* MERGE, UNMERGE: entries put in place, or back */
+	uint64_t made;		/* UNMERGE: directories that somebody had deleted since, made again */
 };
 void msg_placed_dispose(struct msg_placed *m);
 void msg_placed_encode(struct buf *b, const struct msg_placed *m);

@@ -36,6 +36,18 @@ same_tree "$TOP/before" "$TOP/live"
 expect 0 rollback move --yes
 same_tree "$TOP/before" "$TOP/live"
 
+part 'and back when somebody deleted a shared directory since: made again as it was, with what was kept'
+mkdir "$TOP/gone"; cp -a "$TOP/before" "$TOP/gone/live"
+sed "s|^name: .*|name: gone|; s|new:$TOP/live|new:$TOP/gone/live|" "$TOP/move.yaml" >"$TOP/gone.yaml"
+expect 0 run "$TOP/gone.yaml" --yes
+rm -r "$TOP/gone/live/a"
+expect 0 rollback gone --yes
+says "$ERR" '2 directories' 'made again'
+touch -r "$TOP/before/a/b" "$TOP/time"; rm "$TOP/before/a/b/mine"; touch -r "$TOP/time" "$TOP/before/a/b"
+same_tree "$TOP/before" "$TOP/gone/live"
+expect 0 run "$TOP/gone.yaml" --yes
+same_file "$TOP/src/a/b/two" "$TOP/gone/live/a/b/two"
+
 part 'killed after any of its acts it goes on, or comes back whole'
 mkdir "$TOP/again"
 for at in 2 4 7; do
