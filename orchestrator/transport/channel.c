@@ -45,6 +45,25 @@ int route_start(struct host *h, const char *const *argv, const char *line, struc
 	return e->sys == EUSERS ? start_on_spare(h, argv, line, out, e) : -1;
 }
 
+int route_subsystem(struct host *h, const char *name, struct channel **out, struct err *e)
+{
+	if (!h->route->ops->subsystem)
+		return err_set(e, ERR_USAGE, "host %s is no host that is logged in to", esc_s(h->spec->name));
+	if (h->route->ops->subsystem(h->route, name, out, e) < 0)
+		return -1;
+	keep(h, *out);
+	return 0;
+}
+
+int route_hint_no_forwarding(const struct host *via, struct err *e)
+{
+	const char *name = esc_s(via->spec->name);
+
+	return err_hint(e, "its sshd must allow this (AllowTcpForwarding, PermitOpen); else an ssh_config alias with ProxyCommand goes through a program "
+	    "there, or a package through its SFTP: `waybill package PLAN --to %s:DIR` here, `waybill accept PACKAGE --fetch [USER@]%s:DIR --as PERSON "
+	    "--key FILE --to OUT` behind it; or run waybill on the bastion itself", name, name);
+}
+
 int route_forward(struct host *via, const char *hostname, int port, const char *who, struct channel **out, struct err *e)
 {
 	struct err why = ERR_INIT;
@@ -58,7 +77,7 @@ int route_forward(struct host *via, const char *hostname, int port, const char *
 	}
 	err_set(e, why.class, "%s: via %s: %.600s", who, esc_s(via->spec->name), why.text);
 	if (strstr(why.text, "prohibited"))
-		return err_hint(e, ROUTE_NO_FORWARDING);
+		return route_hint_no_forwarding(via, e);
 	return err_hint(e, "can %s reach %s:%d?", esc_s(via->spec->name), esc_s(hostname), port);
 }
 

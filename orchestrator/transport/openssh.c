@@ -380,7 +380,8 @@ static int explain(const struct openssh *o, const struct route_request *q, bool 
 		    words.data ? ": " : "", words.data ? words.data : "");
 	if (o->spec->via && strstr(words.data, "Connection closed by UNKNOWN")) {
 		err_set(e, ERR_UNREACHABLE, "%s: via %s: no connection from there", q->who, esc_s(o->spec->via->spec->name));
-		return err_hint(e, "the host must be reachable from there; " ROUTE_NO_FORWARDING);
+		(void)err_hint(e, "the host must be reachable from there");
+		return route_hint_no_forwarding(o->spec->via, e);
 	}
 	if (strstr(log.data, "Host key verification failed") || strstr(log.data, "no matching host key type"))
 		return explain_hostkey(o, q, words.data, e);
@@ -419,7 +420,7 @@ static void describe(const struct openssh *o, struct buf *text)
 }
 
 /* A command over the master's connection. */
-static void shared(const struct openssh *o, struct words *w, const char *line)
+static void shared(const struct openssh *o, struct words *w, const char *line, bool subsystem)
 {
 	common(o, w);
 	words_add(w, "-S");
@@ -428,29 +429,47 @@ static void shared(const struct openssh *o, struct words *w, const char *line)
 	words_option(w, "LogLevel=ERROR");
 	/* Without its master the client would connect anew, by rules of its own: it must fail instead. */
 	words_option(w, "ProxyCommand=false");
+	if (subsystem)
+		words_add(w, "-s");
 	words_add(w, "--");
 	words_add(w, o->target);
 	words_add(w, line);
 }
 
-static int on_start(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e)
+/* A command over a connection of its own. */
+static void fresh(const struct openssh *o, struct words *w, const char *line, bool subsystem)
 {
-	struct openssh *o = (struct openssh *)r;
+	connecting(o, w);
+	words_option(w, "ControlMaster=no");
+	words_option(w, "ControlPath=none");
+	words_option(w, "LogLevel=ERROR");
+	if (subsystem)
+		words_add(w, "-s");
+	words_add(w, "--");
+	words_add(w, o->target);
+	words_add(w, line);
+}
+
+static int begin(const struct openssh *o, const char *line, bool subsystem, struct channel **out, struct err *e)
+{
 	struct words w = { 0 };
 
-	(void)argv;
-	if (!o->single) {
-		shared(o, &w, line);
-		return child_channel(w.v, true, out, e);
-	}
-	connecting(o, &w);
-	words_option(&w, "ControlMaster=no");
-	words_option(&w, "ControlPath=none");
-	words_option(&w, "LogLevel=ERROR");
-	words_add(&w, "--");
-	words_add(&w, o->target);
-	words_add(&w, line);
+	if (o->single)
+		fresh(o, &w, line, subsystem);
+	else
+		shared(o, &w, line, subsystem);
 	return child_channel(w.v, true, out, e);
+}
+
+static int on_start(struct route *r, const char *const *argv, const char *line, struct channel **out, struct err *e)
+{
+	(void)argv;
+	return begin((struct openssh *)r, line, false, out, e);
+}
+
+static int on_subsystem(struct route *r, const char *name, struct channel **out, struct err *e)
+{
+	return begin((struct openssh *)r, name, true, out, e);
 }
 
 /* The master's own session may be the only one that the host allows on a connection (MaxSessions 1). */
@@ -459,7 +478,7 @@ static int try_second_session(struct openssh *o, struct err *e)
 	OWN_PROC struct proc_result p = PROC_RESULT_INIT;
 	struct words w = { 0 };
 
-	shared(o, &w, "true");
+	shared(o, &w, "true", false);
 	if (proc_run(&(struct proc_options){ .argv = w.v, .timeout_ms = o->timeout_s * 1000 }, &p, e) < 0)
 		return -1;
 	o->single = p.status == 255 && p.err.data && strstr(p.err.data, "refused by peer");
@@ -502,7 +521,8 @@ static void on_close(struct route *r)
 	destroy((struct openssh *)r);
 }
 
-static const struct route_ops ops = { .shell = true, .start = on_start, .close = on_close, .proxy_command = on_proxy_command };
+static const struct route_ops ops = { .shell = true, .start = on_start, .close = on_close, .subsystem = on_subsystem,
+	.proxy_command = on_proxy_command };
 
 static int make_dir(struct openssh *o, struct err *e)
 {
@@ -584,6 +604,12 @@ int openssh_open(struct route **out, const struct route_request *q, struct buf *
 		    "use \"client: openssh\" for both, or \"client: libssh2\" for both", q->who, esc_s(q->spec->via->spec->name));
 	if (!(o = openssh_new(q, e)) || pin(o, q, deadline, e) < 0)
 		return -1;
+	if (q->spec->sftp_only) {	/* no command could hold a master open; what goes wrong is told when the subsystem does not answer */
+		o->single = true;
+		describe(o, text);
+		*out = &take_ptr(&o)->base;
+		return 0;
+	}
 	random_bytes(random, sizeof(random));
 	hex_of(random, sizeof(random), mark + strlen(mark));
 	if (start_master(o, mark, e) < 0)

@@ -41,6 +41,7 @@ struct route_ops {
 	 * ERR_UNREACHABLE with the far side's own reason.
 	 */
 	int (*forward)(struct route *r, const char *hostname, int port, struct channel **out, struct err *e);
+	int (*subsystem)(struct route *r, const char *name, struct channel **out, struct err *e);	/* NULL: this way has none */
 	/* Words of a ProxyCommand of the OpenSSH client that dials through this connection, appended to b; NULL: there is none. */
 	void (*proxy_command)(const struct route *r, struct buf *b);
 };
@@ -89,6 +90,9 @@ int child_channel(const char *const *argv, bool lost255, struct channel **out, s
 /* Start a command on the host's route and keep it in its list.  line (or NULL) is used instead of the quoted argv where there is a shell. */
 int route_start(struct host *h, const char *const *argv, const char *line, struct channel **out, struct err *e) MUST_CHECK;
 
+/* A subsystem of its sshd ("sftp") as a channel in the host's list. */
+int route_subsystem(struct host *h, const char *name, struct channel **out, struct err *e) MUST_CHECK;
+
 /*
  * Dial hostname:port from via.  who, for messages, is the host to be reached.  ERR_UNREACHABLE when the bastion refuses or cannot
  * reach it, with the next step.
@@ -100,8 +104,7 @@ void shell_quote(struct buf *b, const char *const *argv);
 /* Keep the last limit bytes of b. */
 void keep_tail(struct buf *b, size_t limit);
 
-/* What to do about a bastion that does not forward: for hints (waybill-plan.5, via). */
-#define ROUTE_NO_FORWARDING "its sshd must allow this (AllowTcpForwarding, PermitOpen); else an ssh_config alias with ProxyCommand goes through a " \
-	"program there, and waybill package through its SFTP; or run waybill on the bastion itself"
+/* Append what to do about a bastion that does not forward (waybill-plan.5, via); always -1. */
+int route_hint_no_forwarding(const struct host *via, struct err *e);
 
 #endif

@@ -90,12 +90,13 @@ static bool step_open(struct ssh2_channel *c)
 
 static bool step_exec(struct ssh2_channel *c)
 {
-	int rc = libssh2_channel_process_startup(c->lc, "exec", 4, c->line, (unsigned)strlen(c->line));
+	const char *what = c->subsystem ? "subsystem" : "exec";
+	int rc = libssh2_channel_process_startup(c->lc, what, (unsigned)strlen(what), c->line, (unsigned)strlen(c->line));
 
 	if (rc == LIBSSH2_ERROR_EAGAIN)
 		return false;
 	if (rc < 0)
-		fail(c, LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED, ERR_PERMANENT, "it refuses to run commands");
+		fail(c, LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED, ERR_PERMANENT, c->subsystem ? "it does not offer this subsystem (sftp)" : "it refuses to run commands");
 	else
 		set_stage(c, STAGE_RUN);
 	return true;

@@ -28,6 +28,7 @@ struct ssh2_channel {
 	int64_t give_up_at, retry_at;	/* a refused open is tried again: closed channels free their place only after a while */
 	char *line;			/* the command; or the host to dial, when port is set */
 	int port;			/* 0 = a command */
+	bool subsystem;			/* line is the name of one */
 	int fd;				/* our end of the socketpair */
 	bool in_ended;			/* the caller's writing side has ended and all of it was read */
 	bool eof_sent;

@@ -317,6 +317,17 @@ static int on_start(struct route *r, const char *const *argv, const char *line, 
 	return (c = channel_new(s, line, e)) ? start(s, c, out, e) : -1;
 }
 
+static int on_subsystem(struct route *r, const char *name, struct channel **out, struct err *e)
+{
+	struct ssh2 *s = (struct ssh2 *)r;
+	struct ssh2_channel *c = channel_new(s, name, e);
+
+	if (!c)
+		return -1;
+	c->subsystem = true;
+	return start(s, c, out, e);
+}
+
 static int on_forward(struct route *r, const char *hostname, int port, struct channel **out, struct err *e)
 {
 	struct ssh2 *s = (struct ssh2 *)r;
@@ -352,4 +363,5 @@ static void on_close(struct route *r)
 	ssh2_free(s);
 }
 
-const struct route_ops ssh2_ops = { .shell = true, .start = on_start, .close = on_close, .forward = on_forward };
+const struct route_ops ssh2_ops = { .shell = true, .start = on_start, .close = on_close, .forward = on_forward,
+	.subsystem = on_subsystem };

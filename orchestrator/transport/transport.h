@@ -31,6 +31,7 @@ struct host_spec {		/* all borrowed for the life of the host */
 	const char *agent;	/* installed helper, or NULL = upload ours */
 	const char *agent_binary;	/* our own waybill-agent file */
 	int connect_timeout_s;	/* 0 = 20 */
+	bool sftp_only;		/* for sftp.h alone: no command is run there, not even to see whether the log-in went well */
 };
 
 struct host;
