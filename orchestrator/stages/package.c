@@ -37,7 +37,7 @@ json_t *package_json(struct run *r, const struct package_result *p)
 	return j;
 }
 
-static int check_place(const char *dir, struct err *e)
+int package_check_place(const char *dir, struct err *e)
 {
 	if (rmdir(dir) == 0 || errno == ENOENT)
 		return 0;
@@ -80,7 +80,7 @@ static char *part_name(const char *dir)
 	return asprintf(&out, "%.*s/.%s.waybill-part", slash ? (int)(slash - dir) : 1, slash ? dir : ".", slash ? slash + 1 : dir) < 0 ? NULL : out;
 }
 
-static void remove_part(const char *path)
+void package_remove(const char *path)
 {
 	const char *argv[] = { "rm", "-rf", "--", path, NULL };
 	struct proc_options o = { .argv = argv };
@@ -88,7 +88,7 @@ static void remove_part(const char *path)
 	struct err e = ERR_INIT;
 
 	if (proc_run(&o, &res, &e) < 0 || res.status != 0)
-		log_warn("the unfinished package %s could not be removed", esc_s(path));
+		log_warn("the package %s, which nobody needs, could not be removed", esc_s(path));
 }
 
 /* The temporary directory becomes the package: durable contents first, then its name. */
@@ -114,18 +114,18 @@ int package_write(struct run *r, const char *dir, struct package_result *out, st
 	memset(out, 0, sizeof(*out));
 	if (r->plan->package.encrypt.n)
 		return err_set(e, ERR_PERMANENT, "plan %s: encrypted packages are not built yet", r->plan->name);
-	if (check_place(dir, e) < 0)
+	if (package_check_place(dir, e) < 0)
 		return -1;
 	if (!(tmp = part_name(dir)))
 		return err_sys(e, "package");
-	remove_part(tmp);
+	package_remove(tmp);
 	if (io_mkdirs(AT_FDCWD, tmp, 0755, e) < 0)
 		return -1;
 	b.dirfd = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b.dirfd < 0)
 		return err_sys(e, "open %s", esc_s(tmp));
 	if (archive_open(r->w, &b.archive, e) < 0 || fill(&b, out, e) < 0 || publish(&b, tmp, dir, e) < 0) {
-		remove_part(tmp);
+		package_remove(tmp);
 		return -1;
 	}
 	out->path = strdup(dir);
@@ -133,7 +133,7 @@ int package_write(struct run *r, const char *dir, struct package_result *out, st
 }
 
 /* Where the plan wants it: beside the plan, or in the workspace. */
-static char *planned_place(struct run *r)
+char *package_place(struct run *r)
 {
 	OWN_FREE char *written = NULL, *cwd = NULL;
 	char *path = NULL;
@@ -167,7 +167,7 @@ static int package_event(struct run *r, const struct package_result *p, struct e
 int stage_package(struct run *r, struct err *e)
 {
 	OWN_PACKAGE struct package_result p = { .path = NULL };
-	OWN_FREE char *dir = planned_place(r);
+	OWN_FREE char *dir = package_place(r);
 	int found;
 
 	if (!dir)

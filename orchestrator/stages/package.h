@@ -24,4 +24,13 @@ int package_write(struct run *r, const char *dir, struct package_result *out, st
 /* Data of `package done`; owned by the caller. */
 json_t *package_json(struct run *r, const struct package_result *p);
 
+struct package_relayed { struct package_result package; uint64_t sent_files, sent_bytes, kept; };
+
+/*
+ * Puts a package into the directory dir of a host of the plan, over SFTP alone (drop.h): the plan's own where its stage has made one,
+ * so that who fetches it can accept it, else one that is written for this in the workspace and removed after.  Recorded as `package
+ * relayed`.  The same call goes on after anything.  out->package.path is "HOST:DIR".
+ */
+int package_relay(struct run *r, const char *host, const char *dir, struct package_relayed *out, struct err *e) MUST_CHECK;
+
 #endif

@@ -39,6 +39,12 @@ int bag_tags(struct bag *b, struct package_result *out, struct err *e) MUST_CHEC
  */
 int package_adopt(struct run *r, const char *dir, struct package_result *out, struct err *e) MUST_CHECK;
 
+/* package.c: where the plan wants its package (owned; NULL with errno); a package that is of no use any more. */
+char *package_place(struct run *r);
+void package_remove(const char *path);
+/* Nothing is there, or an empty directory, which goes; else ERR_REFUSED. */
+int package_check_place(const char *dir, struct err *e) MUST_CHECK;
+
 /* package_data.c: data/D/ of one dataset */
 int package_dataset(struct bag *b, const struct plan_dataset *d, struct err *e) MUST_CHECK;
 
