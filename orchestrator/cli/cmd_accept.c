@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "consent.h"
+#include "drop_side.h"
 #include "esc.h"
 #include "gates.h"
 #include "io.h"
@@ -331,10 +332,43 @@ static int import_answer(struct cli_context *c, const char *plan, const char *di
 	return out_finish(e);
 }
 
+/* Only what is whole here goes there. */
+static int empty_drop(struct cli_context *c, const char *from, const char *dir, struct err *e)
+{
+	OWN(parcel_dispose) struct parcel p = { .facts = FACTS_INIT };
+
+	return load_parcel(dir, &p, e) < 0 || check_whole(c, &p, e) < 0 ? -1 : drop_side(c, from, dir, true, e);
+}
+
+static int accept_fetched(struct cli_context *c, const char *from, const char *arg, struct err *e)
+{
+	OWN_FREE char *dir = cli_absolute(arg);
+	bool empty = cli_flag(c, "empty-drop");
+
+	if (!dir)
+		return err_sys(e, "accept");
+	if (empty && cli_value(c, "request"))
+		return err_set(e, ERR_USAGE, "--empty-drop goes with the signed answer, not with --request");
+	if (empty && !cli_value(c, "to"))
+		return empty_drop(c, from, dir, e) < 0 ? -1 : out_finish(e);
+	if (drop_side(c, from, dir, false, e) < 0 || accept_package(c, dir, e) < 0)
+		return -1;
+	if (empty)	/* checked just now */
+		return drop_side(c, from, dir, true, e) < 0 ? -1 : out_finish(e);
+	out_text(c, "the drop still holds the package; empty it with: waybill accept %s --fetch %s --empty-drop\n", esc_s(dir), esc_s(from));
+	return out_finish(e);
+}
+
 int cmd_accept(struct cli_context *c, int argc, char **argv, struct err *e)
 {
-	const char *import = cli_value(c, "import");
+	const char *import = cli_value(c, "import"), *from = cli_value(c, "fetch");
 
 	(void)argc;
-	return import ? import_answer(c, argv[0], import, e) : accept_package(c, argv[0], e);
+	if (import && from)
+		return err_set(e, ERR_USAGE, "--import brings back an answer, --fetch a package: one of them");
+	if (!from && cli_flag(c, "empty-drop"))
+		return err_set(e, ERR_USAGE, "--empty-drop needs --fetch, which says where the drop is");
+	if (import)
+		return import_answer(c, argv[0], import, e);
+	return from ? accept_fetched(c, from, argv[0], e) : accept_package(c, argv[0], e);
 }

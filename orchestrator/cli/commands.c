@@ -65,7 +65,9 @@ static const struct cli_option restore_options[] = {
 	{ "to", 0, "DIR|-", "where to; - is standard output, for one file" },
 	{ "overwrite", 0, NULL, "into a folder that is not empty" }, END
 };
-static const struct cli_option package_options[] = { { "to", 0, "DIR", "where the package is written" }, END };
+static const struct cli_option package_options[] = {
+	{ "to", 0, "[HOST:]DIR", "where the package is written; at a host of the plan over SFTP alone, and then it goes on where it was cut" }, END
+};
 static const struct cli_option accept_options[] = {
 	{ "request", 0, "FILE", "write the text to sign there" },
 	{ "signature", 0, "FILE.sig", "bring its signature back" },
@@ -73,7 +75,9 @@ static const struct cli_option accept_options[] = {
 	{ "refuse", 0, NULL, "refuse the package" },
 	{ "reason", 0, "TEXT", "why" },
 	{ "to", 0, "OUT", "write the answer there" },
-	{ "import", 0, "OUT", "bring such an answer back into the ledger" }, END
+	{ "import", 0, "OUT", "bring such an answer back into the ledger" },
+	{ "fetch", 0, "[USER@]HOST[:PORT]:DIR", "first fetch the package from there over SFTP; PACKAGE is where it is put" },
+	{ "empty-drop", 0, NULL, "then remove the package's files there; without --to and --request nothing else is done" }, END
 };
 static const struct cli_option residue_options[] = {
 	{ "on", 0, "[HOST:]DEVICE_OR_FILE", "what to read raw" }, END
@@ -140,8 +144,8 @@ const struct command commands[] = {
 	  verify_options, 1, 2, cmd_verify },
 	{ "restore", "PLAN DATASET[@N] [PATH]... --to DIR|- [--overwrite]", "out of the archive alone, into a folder", NULL,
 	  restore_options, 2, -1, cmd_restore },
-	{ "package", "PLAN --to DIR", "write the hand-over package again", NULL, package_options, 1, 1, cmd_package },
-	{ "accept", "PACKAGE [--request FILE | --signature FILE.sig] [--except FILE | --refuse --reason TEXT] --to OUT | PLAN --import OUT",
+	{ "package", "PLAN --to [HOST:]DIR", "write the hand-over package again, or put it into a drop at a host", NULL, package_options, 1, 1, cmd_package },
+	{ "accept", "PACKAGE [--fetch HOST:DIR [--empty-drop]] [--request FILE | --signature FILE.sig] [--except FILE | --refuse --reason TEXT] --to OUT | PLAN --import OUT",
 	  "check and sign a package where it is; bring the answer back", NULL, accept_options, 1, 1, cmd_accept },
 	{ "residue", "PLAN [DATASET[@N]]... --on [HOST:]DEVICE_OR_FILE", "read a medium raw: where is known content still readable?",
 	  NULL, residue_options, 1, -1, cmd_residue },
