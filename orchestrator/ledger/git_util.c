@@ -1,5 +1,6 @@
 #include "esc.h"
 #include "ledger_private.h"
+#include "sha1.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -115,4 +116,20 @@ bool ledger_path_ok(const char *path)
 		if (!p[n])
 			return true;
 	}
+}
+
+int git_name(git_oid *id, git_object_t type, const void *p, size_t n, struct err *e)
+{
+	OWN(sha1_freep) struct sha1 *sum = sha1_new();
+	uint8_t d[SHA1_LEN];
+	char head[40];
+	int len = snprintf(head, sizeof(head), "%s %zu", git_object_type2string(type), n);
+
+	if (!sum)
+		return err_set(e, ERR_PERMANENT, "SHA-1 is not available from the OpenSSL library");
+	sha1_update(sum, head, (size_t)len + 1);
+	sha1_update(sum, p, n);
+	sha1_final(sum, d);
+	memcpy(id->id, d, sizeof(id->id));
+	return 0;
 }

@@ -32,6 +32,11 @@ static inline void git_reference_freep(git_reference **p) { git_reference_free(*
 int ledger_start(struct err *e) MUST_CHECK;
 /* Error of libgit2 into e, with its class; always -1. */
 int git_fail(struct err *e, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/*
+ * The name that git gives to an object, as git_odb_hash does; that one searches for collisions as well, which takes longer.
+ * Nothing is lost by it: libgit2 does so for whatever is stored, and an object that was stored has no second text.
+ */
+int git_name(git_oid *id, git_object_t type, const void *p, size_t n, struct err *e) MUST_CHECK;
 
 /* Words of our grammars (waybill-events.5). */
 bool ledger_plan_ok(const char *plan);

@@ -236,7 +236,6 @@ static int write_node(struct node *d, object_fn fn, void *ctx, unsigned depth, s
 {
 	OWN_BUF struct buf b = BUF_INIT;
 	git_oid id;
-	int rc;
 
 	for (size_t i = 0; i < d->n; i++) {
 		struct node *kid = &d->kids[i];
@@ -254,10 +253,8 @@ static int write_node(struct node *d, object_fn fn, void *ctx, unsigned depth, s
 	}
 	if (depth && d->n == 0)
 		return 0;
-	if (serialise(d, &b, e) < 0)
+	if (serialise(d, &b, e) < 0 || git_name(&id, GIT_OBJECT_TREE, b.data ? b.data : "", b.len, e) < 0)
 		return -1;
-	if ((rc = git_odb_hash(&id, b.data ? b.data : "", b.len, GIT_OBJECT_TREE)) < 0)
-		return git_fail(e, rc, "tree");
 	d->dirty = false;
 	if (git_oid_equal(&id, &d->id))
 		return 0;

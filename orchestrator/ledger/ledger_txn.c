@@ -102,13 +102,10 @@ static int keep_pending(struct ledger_txn *t, const void *p, size_t n, const git
 int ledger_txn_put(struct ledger_txn *t, const char *path, const void *p, size_t n, struct err *e)
 {
 	git_oid id;
-	int rc;
 
 	if (!n)
 		p = "";
-	if ((rc = git_odb_hash(&id, p, n, GIT_OBJECT_BLOB)) < 0)
-		return git_fail(e, rc, "%s", path);
-	if (add_change(t, path, &id, e) < 0)
+	if (git_name(&id, GIT_OBJECT_BLOB, p, n, e) < 0 || add_change(t, path, &id, e) < 0)
 		return -1;
 	if (!t->pack && git_odb_exists_ext(t->l->odb, &id, GIT_ODB_LOOKUP_NO_REFRESH) == 1)
 		return 0;

@@ -17,6 +17,19 @@ void manifest_sum_dispose(struct manifest_sum *s);
 void manifest_sum_text(struct manifest_sum *s, const void *p, size_t n);
 void manifest_sum_entry(struct manifest_sum *s, const struct entry *en);
 
+/* What a writer gives to be hashed, on a thread of its own from the first chunk on that is not the last (here if there can be none). */
+struct manifest_hash;
+/* Into sum, of which nobody else touches the digests until manifest_hash_index or _free. */
+int manifest_hash_new(struct manifest_hash **out, struct manifest_sum *sum, struct err *e) MUST_CHECK;
+/*
+ * Waits for the text before and takes this one; text is empty afterwards.  What comes back is that text, to be read until the next
+ * call.  name (shorter than MANIFEST_NAME) and entries are for its line of the index.
+ */
+const struct buf *manifest_hash_give(struct manifest_hash *h, struct buf *text, const char *name, uint64_t entries, bool last);
+/* Waits, then the lines of all chunks: it may have failed for want of memory (buf_finish).  Lives as long as h. */
+const struct buf *manifest_hash_index(struct manifest_hash *h);
+void manifest_hash_free(struct manifest_hash *h);	/* NULL is fine */
+
 /* Order and parents: the path before, and which of its ancestors (by length) are directories that are present. */
 struct manifest_order {
 	struct buf prev;		/* path; empty at the start */

@@ -2,16 +2,16 @@
 #include "esc.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 struct manifest_writer {
 	manifest_chunk_fn fn;
 	void *ctx;
 	struct manifest_sum sum;
+	struct manifest_hash *hash;	/* into sum */
 	struct manifest_order order;
 	struct digest *paths;		/* for chunk cuts and names */
-	struct buf chunk, index;
+	struct buf chunk;
 	uint64_t in_chunk;		/* entries */
 	char name[MANIFEST_NAME];	/* of the chunk being filled */
 	uint64_t *names;		/* 64 bits of every chunk name so far; owned */
@@ -26,7 +26,7 @@ int manifest_writer_new(struct manifest_writer **out, manifest_chunk_fn fn, void
 		return err_sys(e, "manifest");
 	w->fn = fn;
 	w->ctx = ctx;
-	if (manifest_sum_init(&w->sum, e) < 0)
+	if (manifest_sum_init(&w->sum, e) < 0 || manifest_hash_new(&w->hash, &w->sum, e) < 0)
 		return -1;
 	if (!(w->paths = digest_new(DIGEST_SHA256))) {
 		errno = ENOMEM;
@@ -41,11 +41,11 @@ void manifest_writer_free(struct manifest_writer *w)
 {
 	if (!w)
 		return;
+	manifest_hash_free(w->hash);
 	manifest_sum_dispose(&w->sum);
 	manifest_order_dispose(&w->order);
 	digest_free(w->paths);
 	buf_dispose(&w->chunk);
-	buf_dispose(&w->index);
 	free(w->names);
 	free(w);
 }
@@ -77,21 +77,15 @@ static int name_chunk(struct manifest_writer *w, const uint8_t d[DIGEST_LEN], st
 	return remember_name(w, d, e);
 }
 
-static int emit_chunk(struct manifest_writer *w, struct err *e)
+static int emit_chunk(struct manifest_writer *w, bool last, struct err *e)
 {
-	uint8_t d[DIGEST_LEN];
-	char hex[DIGEST_HEX];
+	const struct buf *text;
 
-	if (buf_finish(&w->chunk, e) < 0 || digest_sha256(w->chunk.data, w->chunk.len, d, e) < 0)
+	if (buf_finish(&w->chunk, e) < 0)
 		return -1;
-	manifest_sum_text(&w->sum, w->chunk.data, w->chunk.len);
-	hex_of(d, DIGEST_LEN, hex);
-	buf_printf(&w->index, "%s %" PRIu64 " %s\n", hex, w->in_chunk, w->name);
-	if (w->fn(w->ctx, w->name, w->chunk.data, w->chunk.len, e) != 0)
-		return -1;
-	buf_reset(&w->chunk);
+	text = manifest_hash_give(w->hash, &w->chunk, w->name, w->in_chunk, last);
 	w->in_chunk = 0;
-	return 0;
+	return w->fn(w->ctx, w->name, text->data, text->len, e) != 0 ? -1 : 0;
 }
 
 static bool cut_before(const struct manifest_writer *w, const uint8_t d[DIGEST_LEN])
@@ -113,7 +107,7 @@ int manifest_writer_add(struct manifest_writer *w, const struct entry *en, struc
 	}
 	digest_update(w->paths, en->path, en->path_len);
 	digest_final(w->paths, d);
-	if (cut_before(w, d) && emit_chunk(w, e) < 0)
+	if (cut_before(w, d) && emit_chunk(w, false, e) < 0)
 		return -1;
 	if (w->in_chunk == 0 && name_chunk(w, d, e) < 0)
 		return -1;
@@ -147,16 +141,19 @@ static int check_names(struct manifest_writer *w, struct err *e)
 int manifest_writer_finish(struct manifest_writer *w, struct buf *index, struct manifest_root *root,
     struct manifest_totals *t, struct err *e)
 {
+	const struct buf *lines;
+
 	if (w->in_chunk == 0)
 		return err_set(e, ERR_BUG, "manifest without any entry, or finished twice");
-	if (emit_chunk(w, e) < 0 || check_names(w, e) < 0)
+	if (emit_chunk(w, true, e) < 0 || check_names(w, e) < 0)
 		return -1;
-	buf_put(index, w->index.data, w->index.len);
+	lines = manifest_hash_index(w->hash);
+	buf_put(index, lines->data, lines->len);
 	digest_final(w->sum.sha256, root->sha256);
 	digest_final(w->sum.sm3, root->sm3);
 	if (t)
 		*t = w->sum.totals;
-	if (buf_finish(&w->index, e) < 0)
+	if (buf_finish(lines, e) < 0)
 		return -1;
 	return buf_finish(index, e);
 }
