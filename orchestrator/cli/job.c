@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "esc.h"
+#include "plan_file.h"
 #include "save.h"
 #include "takeover.h"
 #include "workspace.h"
@@ -113,14 +114,18 @@ static int check_operator(const struct job *j, struct err *e)
 
 int job_open_runner(struct job *j, struct cli_context *c, const char *arg, bool dry, struct err *e)
 {
+	bool recorded;
+
 	j->c = c;
-	if (cli_workspace_open(c, arg, &j->w, e) < 0 || cli_plan(c, j->w, arg, &j->plan, NULL, e) < 0 || who_acts(j, e) < 0)
+	if (cli_workspace_open(c, arg, &j->w, e) < 0 || cli_plan(c, j->w, arg, &j->plan, &recorded, e) < 0 || who_acts(j, e) < 0)
+		return -1;
+	if (recorded && plan_file_warn(j->w, j->plan, e) < 0)
 		return -1;
 	if (plan_not_built(j->plan, e) < 0 || check_operator(j, e) < 0)
 		return -1;
 	if (plan_sum_make(j->plan, &j->sum, e) < 0)
 		return -1;
-	if (!dry && take_lock(j, e) < 0)
+	if (!dry && (take_lock(j, e) < 0 || (!recorded && plan_file_remember(j->w, j->plan, arg, e) < 0)))
 		return -1;
 	return start(j, j->sum.hex, !dry, e);
 }

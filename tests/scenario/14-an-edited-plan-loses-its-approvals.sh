@@ -12,6 +12,18 @@ expect 3 run "$TOP/retire.yaml"
 echo 'title: 第一版' >>"$TOP/retire.yaml"
 expect 3 run "$TOP/retire.yaml"
 
+part 'by its name the recorded plan is run, and that the file is another one now is said'
+cp "$TOP/retire.yaml" "$TOP/kept"
+expect 3 run retire
+grep -F 'differs from the recorded plan' "$ERR" && fail 'a difference is said where there is none'
+echo '# only in the file' >>"$TOP/retire.yaml"
+expect 3 run retire
+says "$ERR" 'differs from the recorded plan' "waybill run $TOP/retire.yaml"
+mv "$TOP/retire.yaml" "$TOP/away"
+expect 3 run retire
+grep -F 'differs from the recorded plan' "$ERR" && fail 'a difference is said where there is none'
+mv "$TOP/kept" "$TOP/retire.yaml"
+
 part 'with an approval: 6, and what changed is shown'
 expect 0 approve retire clear --as zhang --key "$KEYS/zhang"
 sed -i 's/第一版/第二版/' "$TOP/retire.yaml"
