@@ -9,13 +9,13 @@
 
 #include "esc.h"
 #include "log.h"
+#include "made_postgresql.h"
 
 #define ANSWER_MAX (1u << 20)
-#define OWN_SCHEMAS "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+#define OWN_SCHEMAS POSTGRESQL_OWN_SCHEMAS
+#define ACL POSTGRESQL_ACL
 #define SUM(what) "coalesce(sum(('x' || substr(md5(" what "), 1, 16))::bit(64)::bigint), 0) || ' ' || " \
 	"coalesce(sum(('x' || substr(md5(" what "), 17, 16))::bit(64)::bigint), 0)"
-#define ACL(acl, kind, owner) "coalesce((SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(coalesce(" acl ", acldefault(" kind \
-	", " owner "))) a), 'nobody')"
 
 /*
  * One line for each thing, "key TAB value"; nothing in it depends on the order of rows, on oids, or on what the session would
@@ -69,6 +69,9 @@ static const char facts_sql[] =
     "SELECT 'version ' || current_setting('server_version_num'); SELECT 'name ' || current_database();\n"
     "SELECT 'encoding ' || pg_encoding_to_char(encoding) || ' ' || datcollate || ' ' || datctype FROM pg_database WHERE datname = current_database();\n"
     "SELECT 'size ' || pg_database_size(current_database());\n"
+    "SELECT 'tablespaces ' || coalesce(string_agg(quote_ident(spcname), ', ' ORDER BY spcname), '') FROM pg_tablespace WHERE spcname NOT IN "
+    "('pg_default', 'pg_global') AND oid IN (SELECT dattablespace FROM pg_database WHERE datname = current_database() UNION ALL SELECT "
+    "reltablespace FROM pg_class);\n"
     "SELECT 'extensions ' || coalesce(string_agg(extname, ' ' ORDER BY extname), '') FROM pg_extension;\n";
 
 static const char target_sql[] =
@@ -161,6 +164,41 @@ static int exists(struct made *m, const char *name, struct buf *facts, bool *the
 	return 0;
 }
 
+/* The words of the lines "key word" of an answer, with commas. */
+static void list_of(const struct buf *b, const char *key, struct buf *out)
+{
+	size_t n = strlen(key);
+
+	for (const char *at = b->data; *at; at += strcspn(at, "\n"), at += *at == '\n')
+		if (strncmp(at, key, n) == 0 && at[n] == ' ')
+			buf_printf(out, "%s%.*s", out->len ? ", " : "", (int)strcspn(at + n + 1, "\n"), at + n + 1);
+	buf_puts(out, "");
+}
+
+/* Roles and parameters that the source needs and the target's server does not have. */
+static int check_needs(struct made *m, struct err *e)
+{
+	OWN_BUF struct buf sql = BUF_INIT, missing = BUF_INIT, roles = BUF_INIT, settings = BUF_INIT;
+
+	if (ask(m, m->d->from.host, m->d->database.name, NULL, postgresql_needs, &sql, e) < 0 ||
+	    ask(m, m->d->to.host, maintenance(m, target_name(m)), NULL, sql.data, &missing, e) < 0)
+		return -1;
+	list_of(&missing, "role", &roles);
+	list_of(&missing, "setting", &settings);
+	if (buf_finish(&roles, e) < 0 || buf_finish(&settings, e) < 0)
+		return -1;
+	if (roles.len) {
+		err_set(e, ERR_REFUSED, "dataset %s: roles that own something in the database, or are granted it, do not exist at host %s: %s",
+		    m->d->name, m->d->to.host, esc_s(roles.data));
+		return err_hint(e, "make them there, or let the plan say globals: yes");
+	}
+	if (!settings.len)
+		return 0;
+	err_set(e, ERR_REFUSED, "dataset %s: the database has settings that the server at host %s does not know: %s", m->d->name, m->d->to.host,
+	    esc_s(settings.data));
+	return err_hint(e, "take them off at the source (ALTER DATABASE ... RESET), or install there what brings them");
+}
+
 /* An empty database of the same encoding, collation and owner; roles are there already. */
 static int prepare(struct made *m, struct err *e)
 {
@@ -168,7 +206,7 @@ static int prepare(struct made *m, struct err *e)
 	OWN_FREE char *name = plain_name(m, e);
 	bool there;
 
-	if (!name || exists(m, name, &facts, &there, e) < 0)
+	if (!name || check_needs(m, e) < 0 || exists(m, name, &facts, &there, e) < 0)
 		return -1;
 	if (there)
 		return refuse_contents(m, e);
@@ -229,13 +267,16 @@ static int check_target(struct made *m, const struct buf *from, json_t *facts, s
 	/* What an earlier run of this plan brought is no obstacle to live passes; the freeze refuses it. */
 	if (there && (!s || !s->version) && refuse_contents(m, e) < 0)
 		return -1;
+	/* With globals, the feed makes the roles; what is missing afterwards is refused then. */
+	if (!m->d->database.globals && check_needs(m, e) < 0)
+		return -1;
 	return check_extensions(m, wanted, had, e);
 }
 
 static int preflight(struct made *m, json_t *facts, struct err *e)
 {
 	OWN_BUF struct buf from = BUF_INIT;
-	OWN_FREE char *version = NULL, *encoding = NULL, *size = NULL, *extensions = NULL;
+	OWN_FREE char *version = NULL, *encoding = NULL, *size = NULL, *extensions = NULL, *tablespaces = NULL;
 
 	if (ask(m, m->d->from.host, m->d->database.name, NULL, facts_sql, &from, e) < 0)
 		return -1;
@@ -243,17 +284,32 @@ static int preflight(struct made *m, json_t *facts, struct err *e)
 	encoding = fact(&from, "encoding");
 	size = fact(&from, "size");
 	extensions = fact(&from, "extensions");
-	if (!version || !encoding || !size || !extensions)
+	tablespaces = fact(&from, "tablespaces");
+	if (!version || !encoding || !size || !extensions || !tablespaces)
 		return err_sys(e, "preflight");
-	(void)json_object_set_new(facts, "database", json_pack("{s:s,s:s,s:s,s:s,s:s}", "driver", "postgresql", "version", version,
-	    "encoding", encoding, "size", size, "extensions", extensions));
+	(void)json_object_set_new(facts, "database", json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "driver", "postgresql", "version", version,
+	    "encoding", encoding, "size", size, "extensions", extensions, "tablespaces", tablespaces));
+	if (*tablespaces)
+		log_warn("dataset %s: the database uses the tablespaces %s, which are not carried: what lies in them goes to the default tablespace",
+		    m->d->name, esc_s(tablespaces));
 	return m->d->to.host ? check_target(m, &from, facts, e) : 0;
+}
+
+static void add_globals(struct made *m, const char *server, const char *to_server)
+{
+	struct made_part *p = made_add(m, "globals", 0);
+
+	p->run = made_command(NULL, "pg_dumpall", "-w", "--globals-only", "--no-tablespaces", "-d", strchr(server, '=') ? server : "dbname=postgres", NULL);
+	/* Roles that are there already are errors here, and no reason to stop: the fingerprint has every role. */
+	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-d", to_server, NULL);
+	p->last = "PostgreSQL database cluster dump complete";
 }
 
 int driver_postgresql(struct made *m, struct err *e)
 {
 	const struct plan_database *db = &m->d->database;
-	const char *server = maintenance(m, db->name), *script = made_word(m, "%s%s", fingerprint, db->globals ? fingerprint_roles : "");
+	const char *server = maintenance(m, db->name), *script = made_word(m, "%s%s%s", fingerprint,
+	    postgresql_whole_fingerprint, db->globals ? fingerprint_roles : "");
 	const char *to = target_name(m), *to_server = maintenance(m, to);
 	struct made_part *p;
 
@@ -263,18 +319,18 @@ int driver_postgresql(struct made *m, struct err *e)
 	m->prepare = prepare;
 	m->vacant = vacant;
 	p = made_add(m, "database", 1);
-	p->run = made_command(NULL, "pg_dump", "-w", "-d", db->name, NULL);
+	p->run = made_command(NULL, "pg_dump", "-w", "--no-tablespaces", "-d", db->name, NULL);
 	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", to, NULL);
 	p->last = "PostgreSQL database dump complete";
 	p = made_add(m, MADE_FINGERPRINT, 1);
 	p->run = psql(script, db->name, NULL);
 	p->again = psql(script, to, NULL);
-	if (!db->globals)
-		return 0;
-	p = made_add(m, "globals", 0);
-	p->run = made_command(NULL, "pg_dumpall", "-w", "--globals-only", "-d", strchr(server, '=') ? server : "dbname=postgres", NULL);
-	/* Roles that are there already are errors here, and no reason to stop: the fingerprint has every role. */
-	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-d", to_server, NULL);
-	p->last = "PostgreSQL database cluster dump complete";
+	if (db->globals)
+		add_globals(m, server, to_server);
+	/* After the data: a setting must not be in force while they are fed. */
+	p = made_add(m, "settings", 1);
+	p->run = psql(postgresql_whole, db->name, NULL);
+	p->feed = made_command(NULL, "psql", "-X", "-q", "-w", "-A", "-t", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", to, NULL);
+	p->last = POSTGRESQL_WHOLE_LAST;
 	return 0;
 }

@@ -26,9 +26,39 @@ CREATE SCHEMA audit AUTHORIZATION app; CREATE TABLE audit.log (what jsonb); INSE
 ALTER TABLE house OWNER TO app; GRANT SELECT ON house TO "Leser"; GRANT USAGE ON SCHEMA audit TO "Leser";
 SELECT lo_from_bytea(4711, decode(repeat('00ff', 5000), 'hex'));
 S
+# What belongs to the database as a whole; read-only as a freeze leaves it, which is not to reach the target.
+mkdir "$TOP/pg.old/fast"; [ "$(id -u)" != 0 ] || chown postgres: "$TOP/pg.old/fast"
+pg old postgres >/dev/null <<S
+CREATE ROLE "third'; --" NOLOGIN; CREATE TABLESPACE fast LOCATION '$TOP/pg.old/fast';
+S
+pg old wxzj >/dev/null <<S
+ALTER TABLE rest SET TABLESPACE fast;
+REVOKE ALL ON DATABASE wxzj FROM PUBLIC; GRANT CONNECT ON DATABASE wxzj TO "Leser" WITH GRANT OPTION; GRANT TEMP ON DATABASE wxzj TO app;
+SET SESSION AUTHORIZATION "Leser"; GRANT CONNECT ON DATABASE wxzj TO "third'; --"; RESET SESSION AUTHORIZATION;
+COMMENT ON DATABASE wxzj IS E'what is where\\nand why\'s';
+ALTER DATABASE wxzj CONNECTION LIMIT 40; ALTER DATABASE wxzj SET work_mem = '7MB'; ALTER DATABASE wxzj SET "firm.name" = E'Müller\'s \\\\ :"name" %I';
+ALTER DATABASE wxzj SET search_path = "\$user", public, "a ""b, c", audit; ALTER DATABASE wxzj SET datestyle = 'ISO, DMY';
+ALTER ROLE app IN DATABASE wxzj SET search_path = ''; ALTER ROLE "third'; --" IN DATABASE wxzj SET timezone = 'Asia/Shanghai';
+ALTER DATABASE wxzj SET default_transaction_read_only = on;
+S
+
+part 'roles that are missing at the target: named, and nothing is fed'
+sed 's/, globals: yes//; s/name: pgmove/name: bare/' "$TOP/db.yaml" >"$TOP/bare.yaml"
+expect 6 run "$TOP/bare.yaml"
+says "$ERR" 'do not exist at host new: "Leser", "third' 'globals: yes'
+same_text 0 "$(pg new postgres -c "select count(*) from pg_database where datname = 'wxzj'")" 'databases at the target'
 
 part 'whole'
 expect 0 run "$TOP/db.yaml"
+says "$ERR" 'uses the tablespaces fast, which are not carried'
+whole_of() {
+	pg "$1" postgres -c "select array(select a::text from unnest(datacl) a order by 1), datconnlimit, shobj_description(oid, 'pg_database') from pg_database where datname = 'wxzj'"
+	pg "$1" postgres -c "select coalesce(r.rolname, '-'), c from pg_db_role_setting s cross join unnest(setconfig) c left join pg_roles r on r.oid = setrole where setdatabase = (select oid from pg_database where datname = 'wxzj') and c !~ '^default_transaction_read_only' order by 1, 2"
+}
+whole_of old >"$TOP/whole.old"; whole_of new >"$TOP/whole.new"
+same_text "$(cat "$TOP/whole.old")" "$(cat "$TOP/whole.new")" 'what belongs to the database as a whole'
+same_text 8 "$(wc -l <"$TOP/whole.new")" 'lines of that'
+same_text off "$(pg new wxzj -c 'show default_transaction_read_only')" 'read-only as by the freeze, at the target'
 same_text 20000 "$(pg new wxzj -c 'select count(*) from house')" 'rows at the target'
 same_text app "$(pg new wxzj -c "select tableowner from pg_tables where tablename = 'house'")" 'owner of the table'
 same_text 'UTF8 C C.UTF-8 app' "$(pg new wxzj -F ' ' -c 'select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba) from pg_database where datname = current_database()')" 'the database'
@@ -65,6 +95,11 @@ differs 'alter table rest owner to app' 'relation public.rest'
 differs "select lo_put(4711, 3, '\\x11')" 'large objects'
 differs 'alter role app createdb' 'role app'
 differs 'drop index house_name_idx' 'index public.house_name_idx'
+differs 'grant connect on database wxzj to public' 'database grants'
+differs 'alter database wxzj connection limit 41' 'database connection limit'
+differs "comment on database wxzj is 'other'" 'database comment'
+differs "alter database wxzj set work_mem = '8MB'" 'database setting work_mem'
+differs 'alter role app in database wxzj reset search_path' 'database setting search_path of role app'
 
 part 'what cannot be asked is not checked'
 kill -STOP "${DATABASE_PID[pg.new]}"; kill -CONT "${DATABASE_PID[pg.new]}"
@@ -103,3 +138,5 @@ expect 0 restore "$TOP/db.yaml" db --to "$TOP/back"
 pg new postgres -c 'create database again template template0' >/dev/null
 pg new again --single-transaction -f "$TOP/back/database" >/dev/null 2>"$TOP/err" || fail "psql does not take the dump: $(head -n 3 "$TOP/err")"
 same_text 20000 "$(pg new again -c 'select count(*) from house')" 'rows in the restored database'
+pg new again -f "$TOP/back/settings" >/dev/null 2>"$TOP/err" || fail "psql does not take the settings: $(head -n 3 "$TOP/err")"
+same_text 7MB "$(pg new again -c 'show work_mem')" 'a setting of the restored database'
