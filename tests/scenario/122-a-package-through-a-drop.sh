@@ -105,7 +105,7 @@ expect 0 accept hand --import "$TOP/far/answer"
 expect 0 run "$TOP/hand.yaml"
 has_event hand accept-done
 
-part 'the OpenSSH client, and behind a bastion that does forward; a package for the drop alone is not kept'
+part 'the OpenSSH client, and behind a bastion that does forward; a wrong beginning is sent anew; a package for the drop alone is not kept'
 rm "$DROP/data/www/mine.part"; rm -r "$DROP"
 was=${HOST[bastion]}
 for way in 'client: openssh' 'via: gate'; do
@@ -113,6 +113,8 @@ for way in 'client: openssh' 'via: gate'; do
 	HOST[bastion]=${was%\}}", $way}"
 	plan "$name" | sed -e '/role: receiver/d;s/kind: handover/kind: migration/;/liu:/d' >"$TOP/$name.yaml"
 	expect 0 run "$TOP/$name.yaml"
+	# What an earlier try left is read back before it is believed.
+	mkdir "$TOP/drop/$name" && echo wrong >"$TOP/drop/$name/README.txt.part"
 	expect 0 package "$name" --to "bastion:$TOP/drop/$name"
 	[ ! -e "$WS/.waybill/packages/.$name.drop" ] || fail 'its copy stays in the workspace'
 	bare 0 audit "$TOP/drop/$name"
