@@ -419,6 +419,15 @@ static void describe(const struct openssh *o, struct buf *text)
 		buf_printf(text, ", %.*s", (int)strcspn(one.data, " "), one.data);
 }
 
+static void asked(const struct openssh *o, struct words *w, const char *line, bool subsystem)
+{
+	if (subsystem)
+		words_add(w, "-s");
+	words_add(w, "--");
+	words_add(w, o->target);
+	words_add(w, line);
+}
+
 /* A command over the master's connection. */
 static void shared(const struct openssh *o, struct words *w, const char *line, bool subsystem)
 {
@@ -429,11 +438,7 @@ static void shared(const struct openssh *o, struct words *w, const char *line, b
 	words_option(w, "LogLevel=ERROR");
 	/* Without its master the client would connect anew, by rules of its own: it must fail instead. */
 	words_option(w, "ProxyCommand=false");
-	if (subsystem)
-		words_add(w, "-s");
-	words_add(w, "--");
-	words_add(w, o->target);
-	words_add(w, line);
+	asked(o, w, line, subsystem);
 }
 
 /* A command over a connection of its own. */
@@ -443,11 +448,7 @@ static void fresh(const struct openssh *o, struct words *w, const char *line, bo
 	words_option(w, "ControlMaster=no");
 	words_option(w, "ControlPath=none");
 	words_option(w, "LogLevel=ERROR");
-	if (subsystem)
-		words_add(w, "-s");
-	words_add(w, "--");
-	words_add(w, o->target);
-	words_add(w, line);
+	asked(o, w, line, subsystem);
 }
 
 static int begin(const struct openssh *o, const char *line, bool subsystem, struct channel **out, struct err *e)

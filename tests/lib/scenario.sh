@@ -224,31 +224,42 @@ person() {
 	done
 }
 
+plan_hosts() {
+	local name
+	[ ${#HOST[@]} -gt 0 ] || return 0
+	printf 'hosts:\n'
+	for name in "${!HOST[@]}"; do printf '  %s\n' "${HOST[$name]}"; done
+}
+
 # The usual migration; FROM and TO as HOST:/PATH.  DATASET holds more keys of the dataset's files, MORE more lines of the plan.
 migration() {
-	local name
 	printf 'waybill: 1\nname: move\nkind: migration\n'
-	if [ ${#HOST[@]} -gt 0 ]; then
-		printf 'hosts:\n'
-		for name in "${!HOST[@]}"; do printf '  %s\n' "${HOST[$name]}"; done
-	fi
+	plan_hosts
 	printf 'datasets:\n  www:\n    files: {from: "%s", to: "%s"%s}\n' "$1" "$2" "${DATASET:+, $DATASET}"
 	[ -z "${MORE:-}" ] || printf '%s\n' "$MORE"
 }
 
+# A hand-over of FROM by zhang's department to liu's archive; the package goes to TO, else beneath the workspace.
+handover() {
+	printf 'waybill: 1\nname: %s\nkind: handover\n' "${PLAN:-hand}"
+	printf 'parties:\n  department: {name: 住房和城乡建设局, role: department}\n  archive: {name: 档案馆, role: receiver}\n'
+	printf 'people:\n'
+	printf '  zhang: {name: 张三, party: department, key: "%s"}\n' "${KEY[zhang]}"
+	printf '  liu: {name: 刘六, party: archive, key: "%s"}\n' "${KEY[liu]}"
+	plan_hosts
+	printf 'datasets:\n  www:\n    files: {from: "%s"}\n' "$1"
+	[ -z "${2:-}" ] || printf 'package: {to: "%s"}\n' "$2"
+}
+
 # A retirement of FROM that zhang and li of the department approve.
 retirement() {
-	local name
 	printf 'waybill: 1\nname: %s\nkind: retirement\n' "${PLAN:-retire}"
 	printf 'parties:\n  department: {name: 住房和城乡建设局, role: department}\n  provider: {name: 云服务商, role: provider}\n'
 	printf 'people:\n'
 	printf '  zhang: {name: 张三, party: department, key: "%s"}\n' "${KEY[zhang]}"
 	printf '  li: {name: 李四, party: department, key: "%s"}\n' "${KEY[li]}"
 	[ -z "${KEY[wang]:-}" ] || printf '  wang: {name: 王五, party: provider, key: "%s"}\n' "${KEY[wang]}"
-	if [ ${#HOST[@]} -gt 0 ]; then
-		printf 'hosts:\n'
-		for name in "${!HOST[@]}"; do printf '  %s\n' "${HOST[$name]}"; done
-	fi
+	plan_hosts
 	printf 'datasets:\n  www:\n    files: {from: "%s"%s}\n' "$1" "${DATASET:+, $DATASET}"
 	printf 'gates:\n  clear: {approve: [department, department]}\n'
 	[ -z "${MORE:-}" ] || printf '%s\n' "$MORE"

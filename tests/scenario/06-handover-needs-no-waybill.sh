@@ -5,23 +5,7 @@ scenario 'A hand-over: the package opens with stock tools, the receiver signs el
 make_tree "$TOP/src"
 person zhang liu
 host old
-cat >"$TOP/hand.yaml" <<PLAN
-waybill: 1
-name: hand
-kind: handover
-parties:
-  department: {name: 住房和城乡建设局, role: department}
-  archive: {name: 档案馆, role: receiver}
-people:
-  zhang: {name: 张三, party: department, key: "${KEY[zhang]}"}
-  liu: {name: 刘六, party: archive, key: "${KEY[liu]}"}
-hosts:
-  ${HOST[old]}
-datasets:
-  www:
-    files: {from: "old:$TOP/src"}
-package: {to: "$TOP/pkg"}
-PLAN
+handover "old:$TOP/src" "$TOP/pkg" >"$TOP/hand.yaml"
 expect 0 check "$TOP/hand.yaml"
 part 'run goes as far as accept and waits for the receiver (3)'
 expect 3 run "$TOP/hand.yaml"

@@ -52,23 +52,7 @@ host drop --config 'AllowTcpForwarding no' --config 'ForceCommand internal-sftp'
 unset 'HOST[drop]'
 HOST[old]=$direct
 person zhang liu
-cat >"$TOP/hand.yaml" <<PLAN
-waybill: 1
-name: hand
-kind: handover
-parties:
-  department: {name: 住房和城乡建设局, role: department}
-  archive: {name: 档案馆, role: receiver}
-people:
-  zhang: {name: 张三, party: department, key: "${KEY[zhang]}"}
-  liu: {name: 刘六, party: archive, key: "${KEY[liu]}"}
-hosts:
-  ${HOST[old]}
-datasets:
-  www:
-    files: {from: "old:$TOP/src"}
-package: {to: "$TOP/pkg"}
-PLAN
+handover "old:$TOP/src" "$TOP/pkg" >"$TOP/hand.yaml"
 expect 3 run "$TOP/hand.yaml"
 files() { printf '%s\n' "$@" | sftp -q -b - -P "${SSHD_PORT[drop]}" -i "$SSHD_KEY" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 	-o LogLevel=ERROR "$(id -un)@127.0.0.1" >"$TOP/sftp.log" 2>&1; }

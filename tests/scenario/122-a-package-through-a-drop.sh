@@ -15,26 +15,7 @@ for h in old bastion gate; do sshd_known $h; done
 DROP=$TOP/drop/hand
 FROM=$(id -un)@127.0.0.1:${SSHD_PORT[bastion]}:$DROP
 
-plan() {	# NAME [PACKAGE-LINE]
-	cat <<-PLAN
-	waybill: 1
-	name: $1
-	kind: handover
-	parties:
-	  department: {name: 住房和城乡建设局, role: department}
-	  archive: {name: 档案馆, role: receiver}
-	people:
-	  zhang: {name: 张三, party: department, key: "${KEY[zhang]}"}
-	  liu: {name: 刘六, party: archive, key: "${KEY[liu]}"}
-	hosts:
-	  ${HOST[old]}
-	  ${HOST[bastion]}
-	  ${HOST[gate]}
-	datasets:
-	  www:
-	    files: {from: "old:$TOP/src"}
-	PLAN
-}
+plan() { PLAN=$1 handover "old:$TOP/src"; }
 plan hand >"$TOP/hand.yaml"
 killed() {	# WHERE ARGS...: struck there, by its own hand
 	local where=$1

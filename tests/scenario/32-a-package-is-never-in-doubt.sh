@@ -4,21 +4,7 @@ scenario 'Package and answer: a kill between writing and recording, somebody els
 
 make_small "$TOP/src"
 person zhang liu
-cat >"$TOP/hand.yaml" <<PLAN
-waybill: 1
-name: hand
-kind: handover
-parties:
-  department: {name: 住房和城乡建设局, role: department}
-  archive: {name: 档案馆, role: receiver}
-people:
-  zhang: {name: 张三, party: department, key: "${KEY[zhang]}"}
-  liu: {name: 刘六, party: archive, key: "${KEY[liu]}"}
-datasets:
-  www:
-    files: {from: "local:$TOP/src"}
-package: {to: "$TOP/pkg/"}
-PLAN
+handover "local:$TOP/src" "$TOP/pkg/" >"$TOP/hand.yaml"
 
 part 'what stands at the place, and what stands beside it under a likely name, is nobody'"'"'s to remove'
 mkdir "$TOP/pkg" "$TOP/pkg.part"; echo mine >"$TOP/pkg/mine"; echo mine >"$TOP/pkg.part/mine"
