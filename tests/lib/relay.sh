@@ -50,3 +50,12 @@ two_links() {
 }
 start() { "$WAYBILL" -C "$WS" run "$TOP/plan.yaml" >"$OUT" 2>"$ERR" </dev/null & run=$!; SCENARIO_PIDS+=("$run"); }
 finish() { wait "$run"; same_text "${1:-0}" $? "the run's exit code"; clean_text "$ERR" 'a run with cut connections'; }
+
+# The plan's run whose link through RELAY stands still: SERVER's sessions are cut there, and it must go on over new ones to its end.
+cut_and_good_again() {	# RELAY SERVER
+	start; held "$1"
+	sshd_cut "$2"; relay_do "$1" stall off
+	finish 0
+	says "$ERR" 'trying again in'
+	[ "$(relay_count "$1" | cut -d' ' -f1)" -ge 2 ] || fail 'no new connection was made'
+}

@@ -43,9 +43,5 @@ relay between old 'hold down 9000000'
 HOST=([old]="old${HOST[between]#between}")
 mkdir "$TOP/dst-cut"
 migration "old:$TOP/src" "local:$TOP/dst-cut" | sed 's/^name: move/name: cut/' >"$TOP/plan.yaml"
-start; held between
-sshd_cut old; relay_do between stall off
-finish 0
-says "$ERR" 'trying again in'
-[ "$(relay_count between | cut -d' ' -f1)" -ge 2 ] || fail 'no new connection was made'
+cut_and_good_again between old
 same_tree "$TOP/src" "$TOP/dst-cut"

@@ -47,11 +47,7 @@ gate=${HOST[gate]}
 HOST[gate]="gate${HOST[front]#front}"
 unset 'HOST[front]'
 migration "old:$TOP/src" "local:$TOP/dst-cut" | sed 's/^name: move/name: cut/' >"$TOP/plan.yaml"
-start; held front
-sshd_cut gate; relay_do front stall off
-finish 0
-says "$ERR" 'trying again in'
-[ "$(relay_count front | cut -d' ' -f1)" -ge 2 ] || fail 'no new connection was made'
+cut_and_good_again front gate
 same_tree "$TOP/src" "$TOP/dst-cut"
 HOST[gate]=$gate
 
